@@ -1,0 +1,72 @@
+/**
+ * The runner's protocol: one plan (JSON, one document) in, sequenced JSON lines out. Paths are absolute on the board.
+ * The runner (runner/*.c) implements exactly this file; statistics are made on the host from raw samples.
+ */
+
+export interface PlanArtifact {
+  readonly id: string
+  readonly backend: 'onnxruntime'
+  /** Shared library to open. */
+  readonly library: string
+  readonly model: string
+  /** Intra-op threads. */
+  readonly threads: number
+  /** CPUs to pin to; empty leaves it to the scheduler. */
+  readonly affinity: readonly number[]
+  /** Per-operator times are taken in this session (it slows it: measure latency in another). */
+  readonly profile: boolean
+  /** Tensor files by input position (raw little-endian bytes); empty: seeded random inputs. */
+  readonly inputs: readonly string[]
+  readonly seed: number
+}
+
+/** Four bounds: at least minCount and at least minSeconds, never past maxSeconds or maxCount; the run under way is finished. */
+export interface Bounds {
+  readonly minCount: number
+  readonly minSeconds: number
+  readonly maxCount: number
+  readonly maxSeconds: number
+}
+
+export type PlanStep =
+  /** First inference apart, then warm-up. */
+  | ({ readonly do: 'warmup'; readonly artifact: string } & Bounds)
+  /** Raw per-inference nanoseconds; `rateHz` 0 is flat out. */
+  | ({ readonly do: 'measure'; readonly artifact: string; readonly rateHz: number } & Bounds)
+  /** Alternates artifacts in the given order, `block` inferences each, until the bounds are met for each. */
+  | ({ readonly do: 'interleave'; readonly artifacts: readonly string[]; readonly block: number } & Bounds)
+  /**
+   * Inference on samples: `input` files hold `count` tensors one after another, one file per input; outputs are
+   * written the same way to `output` files, one per output.
+   */
+  | { readonly do: 'infer'; readonly artifact: string; readonly inputs: readonly string[]; readonly outputs: readonly string[]; readonly count: number }
+  /** Samples the board's conditions and does nothing else. */
+  | { readonly do: 'idle'; readonly seconds: number }
+
+export interface Plan {
+  readonly schema: 1
+  readonly artifacts: readonly PlanArtifact[]
+  readonly steps: readonly PlanStep[]
+  /** Sysfs files read on the same clock while steps run (temperature, clocks), with their period. */
+  readonly sensors: readonly { readonly name: string; readonly path: string }[]
+  readonly sensorPeriodMs: number
+}
+
+/** Lines of the runner. `seq` counts from 0 without gaps; `t` is CLOCK_MONOTONIC nanoseconds. */
+export type RunnerEvent = { readonly seq: number; readonly t: number } & (
+  | { readonly type: 'hello'; readonly runner: string; readonly pid: number; readonly schema: 1 }
+  | { readonly type: 'loaded'; readonly artifact: string; readonly runtime: string; readonly loadNs: number; readonly rssBytes: number
+      readonly inputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
+      readonly outputs: readonly { name: string; dtype: string; shape: readonly number[] }[] }
+  | { readonly type: 'step'; readonly index: number; readonly do: PlanStep['do']; readonly artifact?: string }
+  | { readonly type: 'first'; readonly artifact: string; readonly ns: number }
+  /** A batch of raw latencies, in order; `at` is the start of the first. */
+  | { readonly type: 'latency'; readonly step: number; readonly artifact: string; readonly at: number; readonly ns: readonly number[] }
+  | { readonly type: 'sensor'; readonly name: string; readonly value: number }
+  | { readonly type: 'operators'; readonly artifact: string; readonly file: string }
+  | { readonly type: 'inferred'; readonly step: number; readonly count: number }
+  | { readonly type: 'done'; readonly step: number; readonly count: number; readonly elapsedNs: number }
+  | { readonly type: 'memory'; readonly peakRssBytes: number; readonly rssBytes: number }
+  | { readonly type: 'error'; readonly code: string; readonly message: string }
+  | { readonly type: 'end' }
+)
