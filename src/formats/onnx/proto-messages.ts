@@ -117,9 +117,9 @@ const fields = {
   },
 } as const satisfies Record<string, Record<string, Field>>
 
-/** The schema in the form of protobufjs reflection. */
+/** The schema in the form of protobufjs reflection; proto2 tells a field set to 0 from an absent one. */
 export const onnxMessages: Record<string, AnyNestedObject> = Object.fromEntries(
-  Object.entries(fields).map(([name, byName]) => [name, { fields: describe(byName) }]),
+  Object.entries(fields).map(([name, byName]) => [name, { edition: 'proto2', fields: describe(byName) }]),
 )
 
 function describe(byName: Record<string, Field>) {
