@@ -1,0 +1,149 @@
+import { EdgewrightError } from '../error.ts'
+
+/** Bins on each side of zero. */
+export const binsPerSide = 8192
+
+/**
+ * An adaptive histogram over [−R, R): 8192 equal bins on each side of zero, R the smallest power of two above every
+ * |x| seen. A larger |x| doubles R and merges bins pairwise, so counts are exact, memory is fixed, and merging two
+ * histograms is associative and independent of order (Σ and Σx² up to float rounding). The negative side is
+ * allocated when the first negative element comes.
+ */
+export class Histogram {
+  /** Name of the tensor, for errors. */
+  readonly name: string
+  /** log2 of R. */
+  exponent = minExponent
+  /** positive[i] counts [i·w, (i+1)·w), negative[i] counts [−(i+1)·w, −i·w), w = R / 8192. */
+  positive: Float64Array = new Float64Array(binsPerSide)
+  negative: Float64Array | null = null
+  count = 0
+  min = Number.POSITIVE_INFINITY
+  max = Number.NEGATIVE_INFINITY
+  sum = 0
+  sumOfSquares = 0
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** R: the histogram spans [−R, R). */
+  get reach(): number {
+    return 2 ** this.exponent
+  }
+
+  get binWidth(): number {
+    return 2 ** this.exponent / binsPerSide
+  }
+
+  get mean(): number {
+    return this.count === 0 ? 0 : this.sum / this.count
+  }
+
+  /** Adds all elements. Throws MODEL_NAN_WEIGHTS naming the tensor when one is NaN or infinite. */
+  observe(elements: Float32Array | Float64Array): void {
+    const length = elements.length
+    if (length === 0) return
+    let min = this.min
+    let max = this.max
+    let sum = 0
+    let squares = 0
+    for (let i = 0; i < length; i++) {
+      const x = elements[i]!
+      if (x < min) min = x
+      if (x > max) max = x
+      sum += x
+      squares += x * x
+    }
+    // NaN and infinities both survive into Σx²
+    if (!Number.isFinite(squares)) throw notFinite(this.name, elements)
+    this.min = min
+    this.max = max
+    this.sum += sum
+    this.sumOfSquares += squares
+    this.count += length
+    this.#reach(exponentAbove(Math.max(-min, max)))
+    const perUnit = binsPerSide / this.reach
+    if (min < 0) this.#countSigned(elements, perUnit)
+    else countPositive(this.positive, elements, perUnit)
+  }
+
+  /** Adds what another histogram has seen. */
+  merge(other: Histogram): void {
+    if (other.count === 0) return
+    this.#reach(other.exponent)
+    const shift = this.exponent - other.exponent
+    addShifted(this.positive, other.positive, shift)
+    if (other.negative) {
+      this.negative ??= new Float64Array(binsPerSide)
+      addShifted(this.negative, other.negative, shift)
+    }
+    this.min = Math.min(this.min, other.min)
+    this.max = Math.max(this.max, other.max)
+    this.sum += other.sum
+    this.sumOfSquares += other.sumOfSquares
+    this.count += other.count
+  }
+
+  #countSigned(elements: Float32Array | Float64Array, perUnit: number): void {
+    this.negative ??= new Float64Array(binsPerSide)
+    const { positive, negative } = this
+    const length = elements.length
+    for (let i = 0; i < length; i++) {
+      const position = elements[i]! * perUnit
+      if (position >= 0) positive[position | 0]!++
+      // (−i−1, −i] of the negative side belongs to bin i; an exact multiple goes outward
+      else negative[Math.min(binsPerSide - 1, -position | 0)]!++
+    }
+  }
+
+  #reach(exponent: number): void {
+    if (exponent <= this.exponent) return
+    const shift = exponent - this.exponent
+    this.positive = shifted(this.positive, shift)
+    if (this.negative) this.negative = shifted(this.negative, shift)
+    this.exponent = exponent
+  }
+}
+
+/** Below 2^−100 everything is zero for our purposes; keeps R finite for all-zero tensors. */
+const minExponent = -100
+
+/** The smallest e ≥ −100 with magnitude < 2^e. */
+function exponentAbove(magnitude: number): number {
+  if (magnitude < 2 ** minExponent) return minExponent
+  let exponent = Math.floor(Math.log2(magnitude)) + 1
+  // log2 rounds: mend it by one step either way
+  if (2 ** (exponent - 1) > magnitude) exponent--
+  if (2 ** exponent <= magnitude) exponent++
+  return exponent
+}
+
+function countPositive(bins: Float64Array, elements: Float32Array | Float64Array, perUnit: number): void {
+  const length = elements.length
+  for (let i = 0; i < length; i++) bins[(elements[i]! * perUnit) | 0]!++
+}
+
+function shifted(bins: Float64Array, shift: number): Float64Array {
+  const result = new Float64Array(binsPerSide)
+  addShifted(result, bins, shift)
+  return result
+}
+
+function addShifted(into: Float64Array, bins: Float64Array, shift: number): void {
+  const by = Math.min(shift, 31)
+  for (let i = 0; i < binsPerSide; i++) {
+    const count = bins[i]!
+    if (count !== 0) into[i >> by]! += count
+  }
+}
+
+function notFinite(name: string, elements: ArrayLike<number>): EdgewrightError {
+  let index = 0
+  while (index < elements.length && Number.isFinite(elements[index]!)) index++
+  return new EdgewrightError('MODEL_NAN_WEIGHTS', 'A tensor of the float network is not finite.', {
+    where: name,
+    saw: index < elements.length ? `${elements[index]} at element ${index}` : 'values beyond 1e154',
+    hint: 'Check the weights and the preprocessing of the samples: a NaN or an infinity has no int8 form.',
+  })
+}

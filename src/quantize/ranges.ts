@@ -1,0 +1,24 @@
+import type { Histogram } from './histogram.ts'
+
+/** What calibration saw of a tensor. Without a histogram only min-max can be chosen. */
+export interface TensorRange {
+  readonly min: number
+  readonly max: number
+  readonly histogram?: Histogram
+}
+
+/** Observations by value name, kept apart from types. */
+export type Ranges = ReadonlyMap<string, TensorRange>
+
+export type ActivationRangeMethod =
+  | { readonly kind: 'min-max' }
+  /** The central `percentile` per cent of all elements, half of the rest on each side. */
+  | { readonly kind: 'percentile'; readonly percentile: number }
+  | { readonly kind: 'mse' }
+
+export type WeightRangeMethod = 'min-max' | 'mse'
+
+/** Short name for reports: `percentile 99.99`. */
+export function describeRangeMethod(method: ActivationRangeMethod): string {
+  return method.kind === 'percentile' ? `percentile ${method.percentile}` : method.kind
+}

@@ -1,0 +1,129 @@
+import type { Scheme, RuntimeNeed } from '../src/artifact/manifest.ts'
+import type { Graph, Node, Quantization } from '../src/graph/types.ts'
+import type { ActivationRangeMethod, Ranges, WeightRangeMethod } from '../src/quantize/ranges.ts'
+import type { DType } from '../src/tensor.ts'
+
+/** Facts about the board that a target's numerics depend on. */
+export interface CpuFacts {
+  /** As `uname -m` says it. */
+  readonly architecture: 'aarch64' | 'x86_64'
+  /** As /proc/cpuinfo names them: `asimddp`, `i8mm`, `avx512_vnni`, … */
+  readonly features: readonly string[]
+}
+
+/**
+ * What a board's profile sets or narrows, already filtered to those that hold on this board and target. The shape is
+ * that of a profile's own constraints.
+ */
+export interface BoardConstraint {
+  readonly id: string
+  readonly sentence: string
+  readonly basis: Basis
+  readonly effect: {
+    readonly int8?: 'refuse' | 'warn' | 'prefer' | undefined
+    readonly weights?: 'per-tensor' | undefined
+    readonly perChannelOperators?: readonly string[] | undefined
+    readonly memoryLimitMiB?: number | undefined
+    readonly weightCacheMiB?: number | undefined
+  }
+}
+
+export interface TargetOptions {
+  readonly cpu: CpuFacts
+  readonly scheme: Scheme
+  readonly io: 'float' | 'int8' | 'uint8'
+  readonly activationRange: ActivationRangeMethod
+  readonly weightRange: WeightRangeMethod
+  readonly perChannel: boolean
+  /** Node or value names that stay in float. */
+  readonly keepFloat: readonly string[]
+  readonly constraints: readonly BoardConstraint[]
+}
+
+export type Basis = 'documented' | 'observed' | 'assumed'
+export type Check = { readonly ok: true } | { readonly ok: false; readonly saw: string }
+
+/** A limit of a target. The sentence is the error, the `inspect` row and the line of the support table. */
+export interface Constraint {
+  readonly id: string
+  readonly sentence: string
+  readonly basis: Basis
+  /** Rewrite or choice that would mend it. */
+  readonly remedy?: string
+  check(node: Node, graph: Graph, options: TargetOptions): Check
+}
+
+/** Where one operator lands on a target. */
+export interface Placement {
+  readonly index: number
+  readonly sourceOp: string
+  readonly name: string
+  readonly outputs: readonly string[]
+  readonly placement: 'accelerator' | 'cpu' | 'unsupported'
+  readonly precision: 'int8' | 'float'
+  /** Why it is not int8 on the target's best unit; empty where it is. */
+  readonly reason: string
+  readonly remedy: string | null
+  readonly basis: Basis | null
+}
+
+/** A choice that was made, for the report. */
+export interface Decision {
+  readonly where: string
+  readonly reason: string
+}
+
+/** A float graph tailored to a target: every value has the type that the target computes in. */
+export interface Prepared {
+  readonly graph: Graph
+  readonly decisions: readonly Decision[]
+  /** True where every operator between the boundary conversions computes on integers. */
+  readonly integerOnly: boolean
+}
+
+export interface EmittedTensor {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly quantization: Quantization | null
+}
+
+export interface Emitted {
+  /** By path inside the artifact. */
+  readonly files: ReadonlyMap<string, Uint8Array>
+  /** The file that applications open; a key of `files`. */
+  readonly model: string
+  readonly inputs: readonly EmittedTensor[]
+  readonly outputs: readonly EmittedTensor[]
+}
+
+/** A runtime library on this computer that is pushed to the board. */
+export interface RuntimeBuild {
+  readonly need: RuntimeNeed
+  /** Where the library is on this computer, by architecture. */
+  readonly paths: ReadonlyMap<string, string>
+}
+
+export interface Target {
+  readonly name: string
+  readonly describe: string
+  readonly available: true
+  readonly schemes: readonly Scheme[]
+  readonly constraints: readonly Constraint[]
+  /** One row for each operator of the graph, in its order. */
+  inspect(graph: Graph, options: TargetOptions): Placement[]
+  /** Values whose range `prepare` needs; calibrate exactly these. */
+  wantedTensors(graph: Graph, options: TargetOptions): string[]
+  prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared
+  emit(typed: Graph, options: TargetOptions): Emitted
+  runtimes(architecture: string): Promise<RuntimeBuild[]>
+}
+
+/** A target that profiles may name and that this version does not build yet. */
+export interface PlannedTarget {
+  readonly name: string
+  readonly describe: string
+  readonly available: false
+  /** What to use meanwhile. */
+  readonly meanwhile: string
+}
