@@ -1,0 +1,80 @@
+import { EdgewrightError } from '../error.ts'
+import type { Recipe, RecipeInput } from '../compile/recipe.ts'
+import { type Arguments, number, text, texts } from './command.ts'
+
+/** `--shape name=1,3,224,224`, repeated. */
+export function shapesOf(args: Arguments): Record<string, number[]> {
+  const shapes: Record<string, number[]> = {}
+  for (const written of texts(args, 'shape')) {
+    const match = /^(.+)=(\d+(?:[,x]\d+)*)$/.exec(written)
+    if (!match)
+      throw new EdgewrightError('USAGE', `Not a shape: ${JSON.stringify(written)}.`, { where: '--shape', hint: 'Write --shape input=1,3,224,224.' })
+    shapes[match[1]!] = match[2]!.split(/[,x]/).map(Number)
+  }
+  return shapes
+}
+
+/** `--threads 1,2,4`. */
+export function threadsOf(args: Arguments): number[] | undefined {
+  return integers(args, 'threads', 1)
+}
+
+export function affinityOf(args: Arguments): number[] {
+  return integers(args, 'affinity', 0) ?? []
+}
+
+function integers(args: Arguments, name: string, least: number): number[] | undefined {
+  const written = text(args, name)
+  if (written === undefined) return undefined
+  const numbers = written.split(',').map((part) => (/^\d+$/.test(part.trim()) ? Number(part) : Number.NaN))
+  if (numbers.some((value) => !(value >= least && value <= 4096)))
+    throw new EdgewrightError('USAGE', `Not a list of numbers: ${JSON.stringify(written)}.`, { where: `--${name}`, hint: `Write --${name} 1,2,4.` })
+  return numbers
+}
+
+/** `--rate 10/s` in hertz; 0 is flat out. */
+export function rateHzOf(args: Arguments): number {
+  const written = text(args, 'rate')
+  if (written === undefined) return 0
+  const match = /^(\d+(?:\.\d+)?)(?:\/s|hz)?$/i.exec(written)
+  if (!match || !(Number(match[1]) > 0)) throw new EdgewrightError('USAGE', `Not a rate: ${JSON.stringify(written)}.`, { where: '--rate', hint: 'Write --rate 10/s.' })
+  return Number(match[1])
+}
+
+/** The recipe of a file and flags; flags win. */
+export async function recipeOf(args: Arguments, base?: RecipeInput | string): Promise<Recipe> {
+  const { parseRecipe } = await import('../compile/recipe.ts')
+  const path = text(args, 'recipe') ?? (typeof base === 'string' ? base : undefined)
+  const written: Record<string, unknown> = path ? await readRecipe(path) : { ...(typeof base === 'object' ? base : {}) }
+  const calibration: Record<string, unknown> = { ...(written['calibration'] as object | undefined) }
+  const put = (into: Record<string, unknown>, field: string, value: unknown) => {
+    if (value !== undefined) into[field] = value
+  }
+  put(written, 'scheme', text(args, 'scheme'))
+  put(written, 'io', text(args, 'io'))
+  put(written, 'foldPreprocessing', args['fold-preprocessing'])
+  put(written, 'perChannel', args['per-channel'])
+  put(written, 'keepFloat', args['keep-float'])
+  put(written, 'seed', number(args, 'seed'))
+  const offset = text(args, 'label-offset')
+  put(written, 'labelOffset', offset === undefined || offset === 'auto' ? offset : Number(offset))
+  put(calibration, 'method', text(args, 'calibration'))
+  put(calibration, 'percentile', number(args, 'percentile'))
+  put(calibration, 'samples', number(args, 'samples'))
+  if (Object.keys(calibration).length > 0) written['calibration'] = calibration
+  return parseRecipe(written, path ?? 'the command line')
+}
+
+async function readRecipe(path: string): Promise<Record<string, unknown>> {
+  const { readFile } = await import('node:fs/promises')
+  const { parseYaml } = await import('../run/config.ts')
+  let source: string
+  try {
+    source = await readFile(path, 'utf8')
+  } catch (error) {
+    throw new EdgewrightError('RECIPE_INVALID', 'The recipe cannot be read.', { where: path, saw: (error as Error).message })
+  }
+  const parsed = parseYaml(source, path)
+  if (parsed !== null && typeof parsed !== 'object') throw new EdgewrightError('RECIPE_INVALID', 'The recipe is not a mapping.', { where: path })
+  return { ...(parsed as object) }
+}

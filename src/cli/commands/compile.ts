@@ -1,0 +1,41 @@
+import { recipeOf, shapesOf } from '../arguments.ts'
+import { type Command, text } from '../command.ts'
+import { dataOptions, modelOptions, recipeOptions } from '../options.ts'
+
+export const compile: Command = {
+  name: 'compile',
+  usage: '<model>',
+  describe: 'Make the artifact that a board runs best',
+  positionals: { model: { type: 'string', describe: 'The trained network (.onnx)' } },
+  options: {
+    profile: { type: 'string', describe: 'A board (edgewright profiles) or the path of a profile', default: 'this-computer' },
+    target: { type: 'string', describe: "A runtime (edgewright targets); default: the profile's best" },
+    out: { type: 'string', alias: 'o', describe: 'Folder of the artifact (default artifacts/<model>-<profile>)' },
+    ...dataOptions,
+    ...recipeOptions,
+    ...modelOptions,
+  },
+  examples: [['compile net.onnx --profile raspberry-pi-5 --data samples/', 'int8 for a Raspberry Pi 5']],
+  async run(args, context) {
+    const { compileModel, describeCompiled } = await import('../../compile/compile.ts')
+    const recipe = await recipeOf(args)
+    const compiled = await compileModel(
+      {
+        model: text(args, 'model')!,
+        shapes: shapesOf(args),
+        data: text(args, 'data'),
+        calibrationData: text(args, 'calibration-data'),
+        metric: text(args, 'metric'),
+        recipe,
+        profile: text(args, 'profile')!,
+        target: text(args, 'target'),
+        out: text(args, 'out'),
+      },
+      context.progress,
+    )
+    return {
+      json: { schemaVersion: 1, ...compiled.summary, warnings: context.progress.warnings },
+      text: describeCompiled(compiled),
+    }
+  },
+}

@@ -1,0 +1,66 @@
+import { type Command, text } from '../command.ts'
+import { connectionOf } from '../connection.ts'
+import { deviceOptions } from '../options.ts'
+
+export const devices: Command = {
+  name: 'devices',
+  describe: 'Boards by name',
+  subcommands: [
+    {
+      name: 'list',
+      describe: 'The boards that were added',
+      async run() {
+        const { listDevices } = await import('../../run/devices.ts')
+        const entries = listDevices()
+        return {
+          json: { schemaVersion: 1, devices: entries },
+          text: entries.length === 0 ? 'No boards yet: edgewright devices add NAME ssh://user@host' : entries.map((entry) => `${entry.name}  ${entry.connection}  ${entry.profile ?? ''}`).join('\n'),
+        }
+      },
+    },
+    {
+      name: 'add',
+      usage: '<name> <connection>',
+      describe: 'Name a board',
+      positionals: { name: { type: 'string' }, connection: { type: 'string', describe: 'ssh://user@host:port, user@host, local:' } },
+      options: { profile: { type: 'string', describe: 'Its profile; default: found by probing' }, ...deviceOptions },
+      async run(args) {
+        const { addDevice } = await import('../../run/devices.ts')
+        const entry = addDevice({
+          name: text(args, 'name')!,
+          connection: text(args, 'connection')!,
+          profile: text(args, 'profile'),
+          identity: text(args, 'identity'),
+          root: text(args, 'root'),
+        })
+        return { json: { schemaVersion: 1, device: entry }, text: `${entry.name} is ${entry.connection}` }
+      },
+    },
+    {
+      name: 'remove',
+      usage: '<name>',
+      describe: 'Forget a board (nothing on it is touched)',
+      positionals: { name: { type: 'string' } },
+      async run(args) {
+        const { removeDevice } = await import('../../run/devices.ts')
+        removeDevice(text(args, 'name')!)
+        return { json: { schemaVersion: 1, removed: text(args, 'name') }, text: `${text(args, 'name')} is forgotten` }
+      },
+    },
+    {
+      name: 'probe',
+      usage: '<device>',
+      describe: 'Ask a board what it is; match it to a profile',
+      positionals: { device: { type: 'string', describe: 'A connection or a name' } },
+      options: { 'save-profile': { type: 'string', describe: 'Write what was found as a profile to this file' }, ...deviceOptions },
+      async run(args, context) {
+        const { probeDevice, describeProbe } = await import('../../run/devices.ts')
+        const probe = await probeDevice(
+          { device: text(args, 'device')!, saveProfile: text(args, 'save-profile'), connection: connectionOf(args, context) },
+          context.progress,
+        )
+        return { json: { schemaVersion: 1, ...probe }, text: describeProbe(probe) }
+      },
+    },
+  ],
+}

@@ -1,0 +1,14 @@
+import type { Command } from '../command.ts'
+import { bench } from './bench.ts'
+import { compile } from './compile.ts'
+import { deploy } from './deploy.ts'
+import { devices } from './devices.ts'
+import { evaluate } from './evaluate.ts'
+import { inspect } from './inspect.ts'
+import { profiles } from './profiles.ts'
+import { run } from './run.ts'
+import { runs } from './runs.ts'
+import { targets } from './targets.ts'
+
+/** In the order of `--help`: the main job first. */
+export const commands: readonly Command[] = [run, inspect, compile, evaluate, deploy, bench, devices, profiles, targets, runs]

@@ -1,0 +1,62 @@
+import { exitCodes } from '../../error.ts'
+import { recipeOf, rateHzOf, shapesOf, threadsOf, affinityOf } from '../arguments.ts'
+import { type Command, text, texts } from '../command.ts'
+import { connectionOf } from '../connection.ts'
+import { dataOptions, deviceOptions, measureOptions, modelOptions, recipeOptions } from '../options.ts'
+
+export const run: Command = {
+  name: 'run',
+  usage: '[model]',
+  describe: 'From the float file to a table and a report: compile, deploy, measure float beside int8',
+  positionals: { model: { type: 'string', describe: 'The trained network (.onnx); default: of edgewright.yaml' } },
+  options: {
+    config: { type: 'string', describe: 'Configuration (default ./edgewright.yaml where no model is named)' },
+    device: { type: 'string', array: true, describe: 'A board: pi@host, ssh://…, local: or a name of edgewright devices (repeat for more)' },
+    profile: { type: 'string', describe: 'A board or the path of a profile; default: what the device turns out to be' },
+    target: { type: 'string', describe: "A runtime (edgewright targets); default: the profile's best" },
+    report: { type: 'string', describe: 'Write the HTML report there' },
+    'fail-if': { type: 'string', array: true, describe: "A limit, e.g. 'latency.p99 > 33ms' or 'accuracy.drop > 1%'" },
+    ...dataOptions,
+    ...recipeOptions,
+    ...measureOptions,
+    ...deviceOptions,
+    ...modelOptions,
+  },
+  examples: [
+    ['run net.onnx --data samples/ --device pi@raspberrypi.local --report out.html', 'The main job'],
+    ['run', 'The same from edgewright.yaml'],
+  ],
+  async run(args, context) {
+    const [{ planRun }, { runMainJob }, { renderTable }] = await Promise.all([
+      import('../../run/request.ts'),
+      import('../../run/run.ts'),
+      import('../../report/table.ts'),
+    ])
+    const request = await planRun({
+      model: text(args, 'model'),
+      config: text(args, 'config'),
+      shapes: shapesOf(args),
+      data: text(args, 'data'),
+      calibrationData: text(args, 'calibration-data'),
+      metric: text(args, 'metric'),
+      recipe: (base) => recipeOf(args, base),
+      devices: texts(args, 'device'),
+      profile: text(args, 'profile'),
+      target: text(args, 'target'),
+      threads: threadsOf(args),
+      affinity: affinityOf(args),
+      rateHz: rateHzOf(args),
+      preset: text(args, 'preset') as 'quick' | 'standard' | undefined,
+      report: text(args, 'report'),
+      budgets: texts(args, 'fail-if'),
+      connection: connectionOf(args, context),
+    })
+    const outcome = await runMainJob(request, context.progress)
+    const table = renderTable(outcome.document, { color: context.colour, width: context.width })
+    return {
+      json: outcome.document,
+      text: [table, ...outcome.closing].join('\n'),
+      exitCode: outcome.failure ? exitCodes[outcome.failure] : exitCodes.ok,
+    }
+  },
+}

@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import yargs, { type Argv } from 'yargs'
+import { EdgewrightError, exitCodes, toEdgewrightError } from '../error.ts'
+import type { Command, CommandContext } from './command.ts'
+import { commands } from './commands/index.ts'
+import { ask } from './ask.ts'
+import { createProgressView, type ProgressView } from './progress-view.ts'
+import { sanitize } from './sanitize.ts'
+
+/**
+ * Runs one command line (without `node` and the script) and gives the exit status.
+ * With `--json` exactly one document goes to standard output, failures included; all else goes to standard error.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const json = argv.includes('--json')
+  let exitCode: number = exitCodes.ok
+  const parser = commands
+    .reduce(
+      (cli, command) => register(cli, command, async (chosen, args) => {
+        exitCode = await execute(chosen, args, json)
+      }),
+      yargs(argv as string[]).scriptName('edgewright') as Argv,
+    )
+    .usage('$0 <command> [options]\n\nMakes the int8 version of a network that each board runs best, puts it there, and measures it.')
+    .option('json', { type: 'boolean', describe: 'Print one JSON document on standard output', global: true })
+    .demandCommand(1, 'Name a command.')
+    .strict()
+    .recommendCommands()
+    .version(packageVersion())
+    .help()
+    .alias('help', 'h')
+    .wrap(Math.min(110, process.stdout.columns || 100))
+    .exitProcess(false)
+    .parserConfiguration({ 'duplicate-arguments-array': true, 'greedy-arrays': false })
+    .fail((message, error) => {
+      if (error) throw error
+      throw new EdgewrightError('USAGE', message, { hint: 'edgewright --help lists commands, edgewright <command> --help its options.' })
+    })
+  try {
+    await parser.parseAsync()
+  } catch (error) {
+    return printError(toEdgewrightError(error), json)
+  }
+  return exitCode
+}
+
+function register(cli: Argv, command: Command, onRun: (command: Command, args: Record<string, unknown>) => Promise<void>): Argv {
+  return cli.command(
+    [command.name, command.usage].filter(Boolean).join(' '),
+    command.describe,
+    (builder) => {
+      for (const [name, spec] of Object.entries(command.positionals ?? {})) builder.positional(name, spec)
+      for (const [name, spec] of Object.entries(command.options ?? {})) builder.option(name, spec)
+      for (const [line, what] of command.examples ?? []) builder.example(`$0 ${line}`, what)
+      for (const subcommand of command.subcommands ?? []) register(builder, subcommand, onRun)
+      if (command.subcommands && !command.run) builder.demandCommand(1, `Name what to do: ${command.subcommands.map((s) => s.name).join(', ')}.`)
+      return builder
+    },
+    async (args) => {
+      if (command.run) await onRun(command, args)
+    },
+  )
+}
+
+async function execute(command: Command, args: Record<string, unknown>, json: boolean): Promise<number> {
+  const interrupt = new AbortController()
+  const onSignal = () => {
+    // a second Ctrl-C does not wait for the clean-up
+    if (interrupt.signal.aborted) process.exit(exitCodes.interrupted)
+    process.stderr.write('\nInterrupted: leaving things as they were found (again to stop at once).\n')
+    interrupt.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const view = createProgressView(process.stderr, interrupt.signal)
+  try {
+    const answer = await command.run!(args, contextOf(view, json))
+    view.finish()
+    process.stdout.write(json ? `${JSON.stringify(answer.json, null, 2)}\n` : answer.text.endsWith('\n') ? answer.text : `${answer.text}\n`)
+    return answer.exitCode ?? exitCodes.ok
+  } catch (error) {
+    view.finish()
+    return printError(interrupt.signal.aborted ? new EdgewrightError('INTERRUPTED', 'Interrupted.', { cause: error }) : toEdgewrightError(error), json)
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+function contextOf(view: ProgressView, json: boolean): CommandContext {
+  const interactive = Boolean(process.stdin.isTTY && process.stderr.isTTY)
+  return {
+    progress: view,
+    json,
+    interactive,
+    colour: Boolean(process.stdout.isTTY) && process.env['NO_COLOR'] === undefined,
+    width: process.stdout.columns || 110,
+    ask: (question, secret) => {
+      view.pause()
+      return ask(question, secret ?? false)
+    },
+  }
+}
+
+function printError(error: EdgewrightError, json: boolean): number {
+  if (json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, error: error.toJSON() }, null, 2)}\n`)
+  process.stderr.write(renderError(error))
+  if (process.env['EDGEWRIGHT_DEBUG']) process.stderr.write(`${error.stack}\n${error.cause instanceof Error ? `${error.cause.stack}\n` : ''}`)
+  return error.exitCode
+}
+
+function renderError(error: EdgewrightError): string {
+  const lines = [`error ${error.code}: ${error.message}`]
+  if (error.where) lines.push(`  where: ${error.where}`)
+  if (error.saw) lines.push(`  saw:   ${error.saw}`)
+  if (error.hint) lines.push(`  do:    ${error.hint}`)
+  return `${lines.map(sanitize).join('\n')}\n`
+}
+
+function packageVersion(): string {
+  // the same relative path holds in src/ and in dist/src/
+  for (const up of ['../../package.json', '../../../package.json']) {
+    try {
+      const manifest = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { name: string; version: string }
+      if (manifest.name === 'edgewright') return manifest.version
+    } catch {
+      // the other place
+    }
+  }
+  return 'unknown'
+}

@@ -1,0 +1,41 @@
+import type { Options } from 'yargs'
+
+/** Options that several commands share, so that one name means one thing. */
+
+export const modelOptions = {
+  shape: { type: 'string', array: true, describe: 'Shape of an input that the file leaves open: input=1,3,224,224' },
+} as const satisfies Record<string, Options>
+
+export const dataOptions = {
+  data: { type: 'string', describe: 'Samples: a folder, .npz, idx, data.yaml or loader.mjs (docs/data.md)' },
+  'calibration-data': { type: 'string', describe: 'Samples for calibration only' },
+  metric: { type: 'string', describe: 'A metric module in place of top-1' },
+  'label-offset': { type: 'string', describe: "Added to each label (1 for 1001 classes), or 'auto'" },
+} as const satisfies Record<string, Options>
+
+export const recipeOptions = {
+  recipe: { type: 'string', describe: 'A recipe (YAML); flags overrule it' },
+  scheme: { type: 'string', describe: 'full-int8 or float (others as targets come)' },
+  io: { type: 'string', choices: ['float', 'int8', 'uint8'], describe: 'Element type of inputs and outputs' },
+  'fold-preprocessing': { type: 'boolean', describe: 'Put mean and std into the first layer: raw pixels are the input' },
+  calibration: { type: 'string', choices: ['auto', 'min-max', 'percentile', 'mse'], describe: 'How activation ranges are chosen' },
+  percentile: { type: 'number', describe: 'For --calibration percentile' },
+  samples: { type: 'number', describe: 'At most so many calibration samples' },
+  'per-channel': { type: 'boolean', describe: 'One weight scale for each output channel (--no-per-channel: one in all)' },
+  'keep-float': { type: 'string', array: true, describe: 'A node to leave in float, by name' },
+  seed: { type: 'number', describe: 'For splits and random inputs' },
+} as const satisfies Record<string, Options>
+
+export const deviceOptions = {
+  identity: { type: 'string', describe: 'SSH private key' },
+  'host-key': { type: 'string', describe: 'Expected host key: SHA256:…' },
+  'known-hosts': { type: 'string', describe: 'known_hosts file in place of the usual ones' },
+  root: { type: 'string', describe: 'Folder on the board (default ~/.local/share/edgewright)' },
+} as const satisfies Record<string, Options>
+
+export const measureOptions = {
+  threads: { type: 'string', describe: 'Thread counts, e.g. 1,2,4 (default 1)' },
+  preset: { type: 'string', choices: ['quick', 'standard'], describe: 'quick: some seconds; standard: at least 100 inferences and 10 s' },
+  rate: { type: 'string', describe: 'Fixed rate in place of flat out: 10/s' },
+  affinity: { type: 'string', describe: 'CPUs to pin to: 0,1' },
+} as const satisfies Record<string, Options>

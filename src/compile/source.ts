@@ -1,0 +1,62 @@
+import { basename, resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { sha256OfFile } from '../digest.ts'
+import { EdgewrightError } from '../error.ts'
+import { openModel } from '../formats/index.ts'
+import { createOnnxEvaluator, inferOpaqueTypes } from '../execute/onnxruntime.ts'
+import { floatPasses } from '../passes/index.ts'
+import { runPasses } from '../passes/pass.ts'
+import type { Graph, Model } from '../graph/types.ts'
+import type { Progress } from '../progress.ts'
+
+/** A model file as the user names it. */
+export interface ModelRequest {
+  readonly model: string
+  /** Shapes of inputs that the file leaves open. */
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+}
+
+/** Something a rewrite did or declined to do. */
+export interface Note {
+  readonly pass: string
+  readonly where: string
+  readonly reason: string
+}
+
+/** A network as read and cleaned: what every target starts from. */
+export interface Source {
+  readonly path: string
+  readonly name: string
+  readonly sha256: string
+  readonly bytes: number
+  readonly model: Model
+  /** As read. */
+  readonly original: Graph
+  /** After the float rewrites: the same function, fewer operators. */
+  readonly graph: Graph
+  readonly notes: readonly Note[]
+}
+
+/** Reads a model file and applies the float rewrites. */
+export async function openSource(request: ModelRequest, progress: Progress): Promise<Source> {
+  const path = resolve(request.model)
+  const bytes = await fileBytes(path)
+  progress.stage('read', basename(path))
+  const model = await openModel(path, { shapes: request.shapes, inferOpaque: inferOpaqueTypes })
+  const [original] = model.graphs.values()
+  if (!original || model.graphs.size !== 1)
+    throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model has several signatures.', { where: path, saw: [...model.graphs.keys()].join(', '), hint: 'Export the one that is to be deployed.' })
+  const notes: Note[] = []
+  progress.stage('rewrite', `${original.nodes.length} operators`)
+  const graph = await runPasses(original, floatPasses(createOnnxEvaluator), (note) => notes.push(note))
+  return { path, name: basename(path).replace(/\.[^.]+$/, ''), sha256: await sha256OfFile(path), bytes, model, original, graph, notes }
+}
+
+async function fileBytes(path: string): Promise<number> {
+  try {
+    const found = await stat(path)
+    return found.size
+  } catch (cause) {
+    throw new EdgewrightError('MODEL_NOT_FOUND', 'There is no such model file.', { where: path, hint: 'Check the path.', cause })
+  }
+}
