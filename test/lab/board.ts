@@ -1,0 +1,63 @@
+import type { BoardCpu, BoardModel } from './identity.ts'
+import { startUserBoard } from './user-board.ts'
+
+export interface BoardOptions {
+  /**
+   * `user`: Debian arm64 programs and their SSH server on this computer's kernel, up in about a second.
+   * `system`: a whole emulated machine with Debian's arm64 kernel, up in about ten.
+   */
+  readonly kind?: 'user' | 'system'
+  readonly model?: BoardModel
+  /** The model's own core where not given. */
+  readonly cpu?: BoardCpu
+  /** `user` only: whose userland, bookworm has glibc 2.36, bullseye 2.31. */
+  readonly suite?: 'bookworm' | 'bullseye'
+  /** `user` only: size of the home folder's file system. */
+  readonly homeBytes?: number
+  /** `user` only: lets `pi` log in with this password as well as with the key. */
+  readonly password?: string
+}
+
+export interface SshResult {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** An emulated ARM board. Its speed is the emulator's: never a figure of the board. */
+export interface Board {
+  readonly kind: 'user' | 'system'
+  readonly host: '127.0.0.1'
+  readonly port: number
+  readonly user: 'pi'
+  readonly home: '/home/pi'
+  /** `ssh://pi@127.0.0.1:PORT`. */
+  readonly spec: string
+  readonly identityFile: string
+  readonly knownHostsFile: string
+  /** `SHA256:…`, as ssh-keygen -l prints it. */
+  readonly hostKeyFingerprint: string
+  /** Options for OpenSSH's ssh, scp and sftp: `-i`, known hosts, no prompts; the port is not among them. */
+  readonly sshOptions: readonly string[]
+  /** Runs a command line through OpenSSH's client. */
+  ssh(command: string, deadlineMs?: number): Promise<SshResult>
+  /** Where the host sees a path of the board's file system (`user` only). */
+  path(onBoard: string): string
+  /** Writes a file of /sys, such as a temperature (`user` only). */
+  setSys(path: string, content: string): void
+  setCpuInfo(text: string): void
+  /** Fills the home folder's file system until `leaveBytes` are free; returns what frees it again (`user` only). */
+  fillDisk(leaveBytes?: number): () => void
+  /** Kills the server side of every open SSH session; what was started in a session of its own lives on. */
+  cutConnections(): void
+  /** Stops every process of the board, as a hung kernel would: connections stay open and silent. */
+  suspend(): void
+  resume(): void
+  /** Ends the board and all of its processes. */
+  stop(): Promise<void>
+}
+
+/** Starts an emulated board and waits until its SSH server greets. The caller stops it. */
+export async function startBoard(options: BoardOptions = {}): Promise<Board> {
+  return startUserBoard(options)
+}
