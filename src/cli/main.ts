@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import yargs, { type Argv } from 'yargs'
+import { edgewrightVersion } from '../artifact/version.ts'
 import { EdgewrightError, exitCodes, toEdgewrightError } from '../error.ts'
 import type { Command, CommandContext } from './command.ts'
 import { commands } from './commands/index.ts'
@@ -26,7 +26,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .demandCommand(1, 'Name a command.')
     .strict()
     .recommendCommands()
-    .version(packageVersion())
+    .version(edgewrightVersion())
     .help()
     .alias('help', 'h')
     .wrap(Math.min(110, process.stdout.columns || 100))
@@ -115,17 +115,4 @@ function renderError(error: EdgewrightError): string {
   if (error.saw) lines.push(`  saw:   ${error.saw}`)
   if (error.hint) lines.push(`  do:    ${error.hint}`)
   return `${lines.map(sanitize).join('\n')}\n`
-}
-
-function packageVersion(): string {
-  // the same relative path holds in src/ and in dist/src/
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      const manifest = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { name: string; version: string }
-      if (manifest.name === 'edgewright') return manifest.version
-    } catch {
-      // the other place
-    }
-  }
-  return 'unknown'
 }

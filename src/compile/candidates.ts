@@ -1,0 +1,117 @@
+import type { RuntimeNeed } from '../artifact/manifest.ts'
+import { createOnnxEvaluator, type OnnxEvaluatorOptions } from '../execute/onnxruntime.ts'
+import { writeOnnx } from '../formats/onnx/write.ts'
+import type { Progress } from '../progress.ts'
+import { calibrate } from '../quantize/calibrate.ts'
+import { type ActivationRangeMethod, describeRangeMethod, type Ranges, type WeightRangeMethod } from '../quantize/ranges.ts'
+import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
+import type { Board } from './board.ts'
+import { type Prepared, runnableOf } from './compile.ts'
+import { compareQuality } from './quality.ts'
+import type { Recipe } from './recipe.ts'
+import { samplesOf } from './samples.ts'
+
+/** A way to choose ranges, with what it came to on the selection samples. */
+export interface Candidate {
+  readonly name: string
+  readonly sqnrDb: number | null
+  readonly samples: number
+  readonly kept: boolean
+}
+
+export interface Chosen {
+  readonly emitted: Emitted
+  readonly integerOnly: boolean
+  readonly decisions: readonly Decision[]
+  readonly runtimes: RuntimeNeed[]
+  readonly choice: string
+  readonly candidates: readonly Candidate[]
+}
+
+interface Choice {
+  readonly name: string
+  readonly activation: ActivationRangeMethod
+  readonly weight: WeightRangeMethod
+}
+
+/** Calibrates once, tries each way to choose ranges on held-out samples, keeps the best. */
+export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
+  const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
+  const ranges = prepared.recipe.scheme === 'float' ? new Map() : await calibrateFor(prepared, board, progress)
+  const choices = choicesOf(prepared.recipe)
+  if (choices.length === 1) return { ...make(prepared, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
+
+  progress.stage('choose', `${choices.length} ways on ${prepared.samples.selection.indices.length} held-out samples`)
+  let best: { made: Made; choice: Choice; sqnrDb: number } | undefined
+  const tried: { name: string; sqnrDb: number; samples: number }[] = []
+  for (const [index, choice] of choices.entries()) {
+    const made = make(prepared, board, ranges, choice)
+    const { sqnrDb, samples } = await score(prepared, board, made.emitted, progress)
+    tried.push({ name: choice.name, sqnrDb, samples })
+    if (!best || sqnrDb > best.sqnrDb) best = { made, choice, sqnrDb }
+    progress.tick(index + 1, choices.length, 'ways')
+  }
+  const kept = best!
+  return {
+    ...kept.made,
+    runtimes,
+    choice: kept.choice.name,
+    candidates: tried.map((entry) => ({ ...entry, sqnrDb: Number.isFinite(entry.sqnrDb) ? entry.sqnrDb : null, kept: entry.name === kept.choice.name })),
+  }
+}
+
+interface Made {
+  readonly emitted: Emitted
+  readonly integerOnly: boolean
+  readonly decisions: readonly Decision[]
+}
+
+function make(prepared: Prepared, board: Board, ranges: Ranges, choice: Choice): Made {
+  const options: TargetOptions = { ...board.options, activationRange: choice.activation, weightRange: choice.weight }
+  const typed = board.target.prepare(prepared.source.graph, ranges, options)
+  return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions }
+}
+
+async function calibrateFor(prepared: Prepared, board: Board, progress: Progress): Promise<Ranges> {
+  const { source, samples } = prepared
+  const wanted = board.target.wantedTensors(source.graph, board.options)
+  progress.stage('calibrate', `${samples.calibration.indices.length} samples, ${wanted.length} tensors`)
+  const feeds = async function* () {
+    for await (const sample of samplesOf(samples.calibration, progress.signal)) yield sample.inputs
+  }
+  return calibrate(source.graph, (graph) => createOnnxEvaluator(writeOnnx(graph)), feeds(), wanted, {
+    progress,
+    total: samples.calibration.indices.length,
+  })
+}
+
+async function score(prepared: Prepared, board: Board, emitted: Emitted, progress: Progress) {
+  const compiled = await runnableOf(emitted, board)
+  const { selection } = prepared.samples
+  try {
+    const quiet = { ...progress, signal: progress.signal, tick() {} }
+    return await compareQuality(prepared.float, compiled, samplesOf(selection, progress.signal), selection.indices.length, prepared.makeMetric, quiet)
+  } finally {
+    await compiled.evaluator.close()
+  }
+}
+
+function choicesOf({ calibration, scheme }: Recipe): Choice[] {
+  const choice = (activation: ActivationRangeMethod, weight: WeightRangeMethod): Choice => ({
+    name: `${describeRangeMethod(activation)} activations, ${weight} weights`,
+    activation,
+    weight,
+  })
+  const percentile: ActivationRangeMethod = { kind: 'percentile', percentile: calibration.percentile }
+  if (scheme === 'float') return [{ ...choice({ kind: 'min-max' }, 'min-max'), name: 'float' }]
+  if (calibration.method === 'percentile') return [choice(percentile, 'min-max')]
+  if (calibration.method !== 'auto') return [choice({ kind: calibration.method }, 'min-max')]
+  const activations: ActivationRangeMethod[] = [{ kind: 'min-max' }, percentile, { kind: 'mse' }]
+  return activations.flatMap((activation) => [choice(activation, 'min-max'), choice(activation, 'mse')])
+}
+
+/** How this computer must run a model so that it computes what the board does: signed activations as integers too. */
+export function hostSession(options: Pick<TargetOptions, 'cpu' | 'scheme'>): OnnxEvaluatorOptions {
+  const signed = options.cpu.architecture === 'aarch64' && options.scheme !== 'float'
+  return signed ? { config: { 'session.qdqisint8allowed': '1' } } : {}
+}

@@ -1,0 +1,243 @@
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { writeArtifact } from '../artifact/folder.ts'
+import type { Manifest, ManifestTensor } from '../artifact/manifest.ts'
+import { edgewrightVersion } from '../artifact/version.ts'
+import { artifactReadme } from '../artifact/readme.ts'
+import type { IntegerType } from '../data/quantize-tensor.ts'
+import { type MetricFactory, openMetric } from '../data/metric.ts'
+import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
+import type { Progress } from '../progress.ts'
+import type { Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
+import { type Board, type BoardRequest, chooseBoard } from './board.ts'
+import { type Candidate, type Chosen, chooseCandidate, hostSession } from './candidates.ts'
+import { compareQuality, type Quality, type Runnable } from './quality.ts'
+import type { Recipe } from './recipe.ts'
+import { openSamples, type Samples, samplesOf } from './samples.ts'
+import { type ModelRequest, openSource, type Source } from './source.ts'
+import { foldSourcePreprocessing } from './preprocessing.ts'
+
+export interface CompileRequest extends ModelRequest, BoardRequest {
+  readonly data: string | undefined
+  readonly calibrationData: string | undefined
+  readonly metric: string | undefined
+  readonly recipe: Recipe
+  /** Folder of the artifact; undefined: `artifacts/<model>-<profile>`. */
+  readonly out: string | undefined
+}
+
+/** What all boards of one run share: the network, the samples, the metric, and the float network ready to run. */
+export interface Prepared {
+  readonly source: Source
+  readonly samples: Samples
+  readonly recipe: Recipe
+  readonly makeMetric: MetricFactory
+  readonly float: Runnable
+  close(): Promise<void>
+}
+
+export interface Compiled {
+  readonly folder: string
+  readonly manifest: Manifest
+  readonly board: Board
+  /** Over the evaluation samples; null for scheme float. */
+  readonly quality: Quality
+  readonly candidates: readonly Candidate[]
+  readonly decisions: readonly Decision[]
+  /** The document of `compile --json`. */
+  readonly summary: Record<string, unknown>
+}
+
+/** From a model file to an artifact: read, rewrite, calibrate, quantize, choose, emit. */
+export async function compileModel(request: CompileRequest, progress: Progress): Promise<Compiled> {
+  const prepared = await prepareCompile(request, progress)
+  try {
+    const board = chooseBoard(request, progress)
+    const folder = request.out ?? join('artifacts', `${prepared.source.name}-${board.profile.id}`)
+    return await compileFor(prepared, board, folder, progress)
+  } finally {
+    await prepared.close()
+  }
+}
+
+/** The part of a compile that does not depend on the board. */
+export async function prepareCompile(
+  request: ModelRequest & Pick<CompileRequest, 'data' | 'calibrationData' | 'metric' | 'recipe'>,
+  progress: Progress,
+): Promise<Prepared> {
+  const opened = await openSource(request, progress)
+  const openedSamples = await openSamples(request, opened, progress)
+  const { source, samples } = request.recipe.foldPreprocessing
+    ? await foldSourcePreprocessing(opened, openedSamples, request, progress)
+    : { source: opened, samples: openedSamples }
+  const evaluator = await createOnnxEvaluator(source.floatModel)
+  return {
+    source,
+    samples,
+    recipe: request.recipe,
+    makeMetric: await openMetric(request.metric),
+    float: {
+      evaluator,
+      inputs: source.original.inputs.map((name) => ({ name, stored: null })),
+      outputs: source.original.outputs.map((name) => ({ name, stored: null })),
+    },
+    close: () => evaluator.close(),
+  }
+}
+
+/** The part that does: tailors the prepared network to one board and writes the artifact. */
+export async function compileFor(prepared: Prepared, board: Board, folder: string, progress: Progress): Promise<Compiled> {
+  const { source, samples, recipe } = prepared
+  const chosen = await chooseCandidate(prepared, board, progress)
+  const { emitted } = chosen
+  const quality = await measureQuality(prepared, board, chosen, progress)
+  progress.stage('write', folder)
+  const labels = samples.classNames
+  const manifest = manifestOf(prepared, board, chosen, labels)
+  const files = new Map(emitted.files)
+  if (labels) files.set('labels.txt', Buffer.from(`${labels.join('\n')}\n`))
+  files.set('README.md', Buffer.from(artifactReadme({ ...manifest, files: [] })))
+  const written = await writeArtifact(folder, manifest, files)
+  return {
+    folder,
+    manifest: written,
+    board,
+    quality,
+    candidates: chosen.candidates,
+    decisions: chosen.decisions,
+    summary: summaryOf(prepared, board, folder, written, chosen, quality),
+  }
+}
+
+async function measureQuality(prepared: Prepared, board: Board, chosen: Chosen, progress: Progress): Promise<Quality> {
+  const { evaluation } = prepared.samples
+  progress.stage('evaluate', `${evaluation.indices.length} samples`)
+  const compiled = await runnableOf(chosen.emitted, board)
+  try {
+    return await compareQuality(
+      prepared.float,
+      compiled,
+      samplesOf(evaluation, progress.signal),
+      evaluation.indices.length,
+      prepared.makeMetric,
+      progress,
+    )
+  } finally {
+    await compiled.evaluator.close()
+  }
+}
+
+/** An emitted network, ready to run on this computer as the board would compute it. */
+export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>): Promise<Runnable> {
+  const evaluator = await createOnnxEvaluator(emitted.files.get(emitted.model)!, hostSession(board.options))
+  return {
+    evaluator,
+    inputs: emitted.inputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
+    outputs: emitted.outputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
+  }
+}
+
+function storedType(tensor: EmittedTensor): IntegerType | null {
+  if (!tensor.quantization) return null
+  return { dtype: tensor.dtype as IntegerType['dtype'], scale: tensor.quantization.scales[0]!, zeroPoint: tensor.quantization.zeroPoints[0]! }
+}
+
+function manifestOf(prepared: Prepared, board: Board, chosen: Chosen, labels: readonly string[] | null): Omit<Manifest, 'files'> {
+  const { source, samples, recipe } = prepared
+  const signatures = new Map(source.model.inputSignatures.map((signature) => [signature.name, signature.dimensions]))
+  const tensor = (emitted: EmittedTensor): ManifestTensor => ({
+    name: emitted.name,
+    dtype: emitted.dtype,
+    shape: [...emitted.shape],
+    shapeSignature: [...(signatures.get(emitted.name) ?? emitted.shape)],
+    quantization: emitted.quantization ? { scale: emitted.quantization.scales[0]!, zeroPoint: emitted.quantization.zeroPoints[0]! } : null,
+    layout: layoutOf(emitted, samples),
+  })
+  return {
+    schemaVersion: 1,
+    name: source.name,
+    target: board.target.name,
+    profile: board.profile.id,
+    scheme: recipe.scheme,
+    model: chosen.emitted.model,
+    runtimes: chosen.runtimes,
+    prepare: null,
+    inputs: chosen.emitted.inputs.map(tensor),
+    outputs: chosen.emitted.outputs.map((emitted) => ({ ...tensor(emitted), layout: null })),
+    preprocessing: samples.real ? samples.evaluation.dataset.preprocessing : null,
+    labels: labels ? [...labels] : null,
+    calibrated: samples.real || recipe.scheme === 'float',
+    integerOnly: chosen.integerOnly,
+    recipe: { ...recipe, chosen: chosen.choice },
+    source: { path: source.path, sha256: source.sha256, bytes: source.bytes, format: source.model.format },
+    madeBy: { edgewright: edgewrightVersion(), cpu: cpus()[0]?.model.trim() ?? 'unknown', threads: 1 },
+  }
+}
+
+function layoutOf(emitted: EmittedTensor, samples: Samples): string | null {
+  return emitted.shape.length === 4 ? samples.evaluation.dataset.preprocessing.layout : null
+}
+
+function summaryOf(prepared: Prepared, board: Board, folder: string, manifest: Manifest, chosen: Chosen, quality: Quality) {
+  const { source, samples } = prepared
+  const model = manifest.files.find((file) => file.path === manifest.model)!
+  return {
+    artifact: { path: folder, model: manifest.model, bytes: model.bytes, sha256: model.sha256 },
+    model: { path: source.path, sha256: source.sha256, bytes: source.bytes },
+    profile: board.profile.id,
+    target: board.target.name,
+    scheme: manifest.scheme,
+    calibrated: manifest.calibrated,
+    integerOnly: manifest.integerOnly,
+    sizeRatio: model.bytes / source.bytes,
+    quality: qualityDocument(quality),
+    chosen: chosen.choice,
+    candidates: chosen.candidates,
+    boardConstraints: board.reasons,
+    decisions: chosen.decisions,
+    samples: {
+      calibration: samples.calibration.indices.length,
+      selection: samples.selection.indices.length,
+      evaluation: samples.evaluation.indices.length,
+      data: samples.evaluation.dataset.description,
+    },
+  }
+}
+
+export function qualityDocument(quality: Quality) {
+  return {
+    samples: quality.samples,
+    sqnrDb: finiteOrNull(quality.sqnrDb),
+    agreement: quality.agreement,
+    metric: quality.metric,
+    float: quality.float,
+    int8: quality.compiled,
+    drop: quality.float === null || quality.compiled === null ? null : quality.float - quality.compiled,
+  }
+}
+
+function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}
+
+/** For people: what was made, how good it is, and why it is as it is. */
+export function describeCompiled(compiled: Compiled): string {
+  const { manifest, quality, board } = compiled
+  const model = manifest.files.find((file) => file.path === manifest.model)!
+  const lines = [
+    `${compiled.folder}  ${manifest.scheme} for ${board.profile.name} on ${board.target.name}`,
+    `  size       ${(model.bytes / 1000).toFixed(1)} kB, ${(model.bytes / manifest.source.bytes).toFixed(3)} of the float file`,
+    `  fidelity   output SQNR ${Number.isFinite(quality.sqnrDb) ? `${quality.sqnrDb.toFixed(1)} dB` : 'exact'}${quality.agreement === null ? '' : `, agrees with float on ${percent(quality.agreement)} of ${quality.samples} samples`}`,
+  ]
+  if (quality.float !== null && quality.compiled !== null)
+    lines.push(`  ${quality.metric.padEnd(10)} float ${percent(quality.float)}, compiled ${percent(quality.compiled)}`)
+  for (const candidate of compiled.candidates)
+    lines.push(`  ${candidate.kept ? 'kept' : 'tried'}       ${candidate.name}: ${candidate.sqnrDb === null ? 'exact' : `${candidate.sqnrDb.toFixed(2)} dB`} on ${candidate.samples} held-out samples`)
+  for (const { sentence, basis } of board.reasons) lines.push(`  board      ${sentence} (${basis})`)
+  for (const { where, reason } of compiled.decisions) lines.push(`  decision   ${where}: ${reason}`)
+  return lines.join('\n')
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
+}

@@ -1,0 +1,108 @@
+import type { Evaluator } from '../execute/evaluator.ts'
+import { dequantizeTensor, type IntegerType, quantizeTensor } from '../data/quantize-tensor.ts'
+import type { Sample } from '../data/types.ts'
+import type { Metric } from '../data/metric.ts'
+import { argMax, SqnrMeter } from '../quantize/fidelity.ts'
+import type { Tensor } from '../tensor.ts'
+import { type Progress, throwIfAborted } from '../progress.ts'
+
+/** A network ready to run, with what its integers mean. */
+export interface Runnable {
+  readonly evaluator: Evaluator
+  /** By input name, in the order of the float network's inputs; null where the input holds reals. */
+  readonly inputs: readonly { readonly name: string; readonly stored: IntegerType | null }[]
+  readonly outputs: readonly { readonly name: string; readonly stored: IntegerType | null }[]
+}
+
+/** The float network beside the compiled one over the same samples. */
+export interface Quality {
+  readonly samples: number
+  /** Over all outputs of all samples. */
+  readonly sqnrDb: number
+  /** Share of samples with the same largest score in the first output; null where that has a single element. */
+  readonly agreement: number | null
+  readonly metric: string
+  /** The metric of each; null without labels. */
+  readonly float: number | null
+  readonly compiled: number | null
+  /** Right or wrong by sample, for paired tests; empty where the metric does not say. */
+  readonly floatRight: readonly boolean[]
+  readonly compiledRight: readonly boolean[]
+}
+
+/** Runs both networks over samples, one at a time. */
+export async function compareQuality(
+  float: Runnable,
+  compiled: Runnable,
+  samples: AsyncIterable<Sample>,
+  total: number,
+  makeMetric: () => Metric,
+  progress: Progress,
+): Promise<Quality> {
+  const meter = new SqnrMeter()
+  const metrics = { float: makeMetric(), compiled: makeMetric() }
+  const right = { float: [] as boolean[], compiled: [] as boolean[] }
+  let done = 0
+  let same = 0
+  let comparable = 0
+  let labelled = 0
+  for await (const sample of samples) {
+    throwIfAborted(progress.signal)
+    const reference = await infer(float, sample)
+    const candidate = await infer(compiled, sample)
+    for (const [position, tensor] of reference.entries()) meter.add(numbers(tensor), numbers(candidate[position]!))
+    const first = reference[0]
+    if (first && first.data.length > 1) {
+      comparable++
+      if (argMax(numbers(first)) === argMax(numbers(candidate[0]!))) same++
+    }
+    if (sample.label !== null || metrics.float.needsLabel === false) {
+      labelled++
+      const a = metrics.float.add(named(float, reference), sample)
+      const b = metrics.compiled.add(named(float, candidate), sample)
+      if (typeof a === 'boolean' && typeof b === 'boolean') {
+        right.float.push(a)
+        right.compiled.push(b)
+      }
+    }
+    progress.tick(++done, total, 'samples')
+  }
+  return {
+    samples: done,
+    sqnrDb: meter.db,
+    agreement: comparable === 0 ? null : same / comparable,
+    metric: metrics.float.name,
+    float: labelled === 0 ? null : metrics.float.finish(),
+    compiled: labelled === 0 ? null : metrics.compiled.finish(),
+    floatRight: right.float,
+    compiledRight: right.compiled,
+  }
+}
+
+/** Output tensors as reals, in the order of `runnable.outputs`. */
+export async function infer(runnable: Runnable, sample: Sample): Promise<Tensor[]> {
+  const results = await runnable.evaluator.run(feedsOf(runnable, sample))
+  return runnable.outputs.map(({ name, stored }) => {
+    const tensor = results.get(name)!
+    return stored ? dequantizeTensor(tensor, stored) : tensor
+  })
+}
+
+/** A sample as the network takes it: quantized where its inputs are integers and the sample holds reals. */
+export function feedsOf(runnable: Pick<Runnable, 'inputs'>, sample: Sample): Map<string, Tensor> {
+  const feeds = new Map<string, Tensor>()
+  for (const { name, stored } of runnable.inputs) {
+    const tensor = sample.inputs.get(name)!
+    feeds.set(name, stored && tensor.dtype !== stored.dtype ? quantizeTensor(tensor, stored) : tensor)
+  }
+  return feeds
+}
+
+function named(runnable: Runnable, tensors: readonly Tensor[]): Map<string, Tensor> {
+  return new Map(runnable.outputs.map((output, position) => [output.name, tensors[position]!]))
+}
+
+function numbers(tensor: Tensor): ArrayLike<number> {
+  const { data } = tensor
+  return data instanceof BigInt64Array || data instanceof BigUint64Array ? Array.from(data, Number) : data
+}

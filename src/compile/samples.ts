@@ -1,0 +1,105 @@
+import type { Recipe } from './recipe.ts'
+import type { Source } from './source.ts'
+import { openDataset } from '../data/open.ts'
+import { iterate } from '../data/iterate.ts'
+import { randomDataset } from '../data/random.ts'
+import { splitDataset } from '../data/split.ts'
+import type { Dataset, InputSpec, Sample } from '../data/types.ts'
+import { EdgewrightError } from '../error.ts'
+import type { Graph } from '../graph/types.ts'
+import type { Progress } from '../progress.ts'
+
+export interface SamplesRequest {
+  readonly data: string | undefined
+  readonly calibrationData: string | undefined
+  readonly recipe: Recipe
+}
+
+/** Three disjoint parts of the data: ranges come from the first, choices from the second, figures from the third. */
+export interface Samples {
+  readonly calibration: SamplePart
+  readonly selection: SamplePart
+  readonly evaluation: SamplePart
+  /** False where inputs are random: figures then say nothing about real use. */
+  readonly real: boolean
+  readonly classNames: readonly string[] | null
+}
+
+export interface SamplePart {
+  readonly dataset: Dataset
+  readonly indices: readonly number[]
+}
+
+/** Without data, seeded random inputs stand in, and everything made of them is marked. */
+export async function openSamples(request: SamplesRequest, source: Source, progress: Progress): Promise<Samples> {
+  const { recipe } = request
+  const inputs = inputSpecsOf(source.original)
+  if (!request.data && !request.calibrationData) return randomSamples(inputs, recipe, progress)
+  const options = {
+    classes: classCountOf(source.original) ?? undefined,
+    labelOffset: recipe.labelOffset,
+    preprocess: recipe.preprocessing,
+    seed: recipe.seed,
+    warn: progress.warn.bind(progress),
+  }
+  const dataset = await openDataset(request.data ?? request.calibrationData!, inputs, options)
+  const wanted = { calibration: recipe.calibration.samples, selection: recipe.selectionSamples, evaluation: recipe.evaluationSamples }
+  const shared = { real: true, classNames: dataset.classNames }
+  if (!request.calibrationData || !request.data) {
+    const splits = splitDataset(dataset.length, wanted, recipe.seed, dataset.labels)
+    return {
+      calibration: { dataset, indices: splits.calibration },
+      selection: { dataset, indices: splits.selection },
+      evaluation: { dataset, indices: splits.evaluation },
+      ...shared,
+    }
+  }
+  // calibration and selection share the calibration data, so that evaluation sees all of the other
+  const calibrationSet = await openDataset(request.calibrationData, inputs, { ...options, classes: undefined })
+  const splits = splitDataset(calibrationSet.length, { ...wanted, evaluation: 0 }, recipe.seed, calibrationSet.labels)
+  return {
+    calibration: { dataset: calibrationSet, indices: splits.calibration },
+    selection: { dataset: calibrationSet, indices: splits.selection },
+    evaluation: { dataset, indices: Array.from({ length: Math.min(dataset.length, wanted.evaluation) }, (_, index) => index) },
+    ...shared,
+  }
+}
+
+function randomSamples(inputs: readonly InputSpec[], recipe: Recipe, progress: Progress): Samples {
+  progress.warn({
+    code: 'CALIBRATED_ON_RANDOM',
+    message: 'No data was given: ranges come from seeded random inputs and will not fit real ones.',
+    hint: 'Give --data (docs/data.md); the artifact is marked calibrated: false.',
+  })
+  const dataset = randomDataset(inputs, { length: 32 + 8 + 8, seed: recipe.seed })
+  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
+  return {
+    calibration: { dataset, indices: range(0, 32) },
+    selection: { dataset, indices: range(32, 40) },
+    evaluation: { dataset, indices: range(40, 48) },
+    real: false,
+    classNames: null,
+  }
+}
+
+/** Samples of a part in order, decoded ahead of their use. */
+export function samplesOf(part: SamplePart, signal: AbortSignal): AsyncIterable<Sample> {
+  return iterate(part.dataset, part.indices, { signal })
+}
+
+export function inputSpecsOf(graph: Graph): InputSpec[] {
+  return graph.inputs.map((name) => {
+    const value = graph.values.get(name)
+    if (!value) throw new EdgewrightError('GRAPH_INVALID', 'An input of the graph has no type.', { where: name })
+    return { name, dtype: value.type.dtype, shape: value.type.shape }
+  })
+}
+
+/** Classes of a classifier: the last axis of a first output that holds one row of scores; null for anything else. */
+export function classCountOf(graph: Graph): number | null {
+  const shape = graph.values.get(graph.outputs[0] ?? '')?.type.shape
+  if (!shape || shape.length === 0) return null
+  const classes = shape.at(-1)!
+  const rows = shape.slice(0, -1).reduce((product, dimension) => product * dimension, 1)
+  return rows === 1 && classes > 1 ? classes : null
+}

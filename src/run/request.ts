@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs'
+import { EdgewrightError } from '../error.ts'
+import type { Recipe, RecipeInput } from '../compile/recipe.ts'
+import { type Budget, parseBudget } from './budget.ts'
+import { type Config, readConfig } from './config.ts'
+import type { ConnectionOptions } from './open-device.ts'
+
+/** One device of a run and what is to be compiled for it. */
+export interface DeviceRequest {
+  readonly device: string
+  readonly profile: string | undefined
+  readonly target: string | undefined
+  /** Not there counts as skipped, not as failed. */
+  readonly optional: boolean
+}
+
+/** The main job, resolved: nothing of it depends on flags or files any more. */
+export interface RunRequest {
+  readonly model: string
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly data: string | undefined
+  readonly calibrationData: string | undefined
+  readonly metric: string | undefined
+  readonly recipe: Recipe
+  readonly devices: readonly DeviceRequest[]
+  readonly threads: readonly number[]
+  readonly affinity: readonly number[]
+  readonly rateHz: number
+  readonly preset: 'quick' | 'standard'
+  readonly report: string | undefined
+  readonly budgets: readonly Budget[]
+  readonly connection: ConnectionOptions
+  /** Folder of runs and artifacts. */
+  readonly store: string
+}
+
+/** What the command line or a caller gives; the rest comes from `edgewright.yaml`. */
+export interface RunChoices {
+  readonly model: string | undefined
+  readonly config: string | undefined
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly data: string | undefined
+  readonly calibrationData: string | undefined
+  readonly metric: string | undefined
+  recipe(base: RecipeInput | string | undefined): Promise<Recipe>
+  readonly devices: readonly string[]
+  readonly profile: string | undefined
+  readonly target: string | undefined
+  readonly threads: readonly number[] | undefined
+  readonly affinity: readonly number[]
+  readonly rateHz: number
+  readonly preset: 'quick' | 'standard' | undefined
+  readonly report: string | undefined
+  readonly budgets: readonly string[]
+  readonly connection: ConnectionOptions
+}
+
+const defaultConfig = 'edgewright.yaml'
+
+/** Joins choices and configuration; choices win. */
+export async function planRun(choices: RunChoices): Promise<RunRequest> {
+  const config = configOf(choices)
+  const model = choices.model ?? config?.model
+  if (!model)
+    throw new EdgewrightError('USAGE', 'No model is named.', {
+      hint: `edgewright run net.onnx --data samples/ --device pi@board, or write ${defaultConfig}.`,
+    })
+  const devices: DeviceRequest[] = choices.devices.length > 0 ? choices.devices.map((device) => ({ device, optional: false, profile: undefined, target: undefined })) : devicesOf(config)
+  return {
+    model,
+    shapes: { ...config?.shapes, ...choices.shapes },
+    data: choices.data ?? config?.data,
+    calibrationData: choices.calibrationData ?? config?.calibrationData,
+    metric: choices.metric ?? config?.metric,
+    recipe: await choices.recipe(config?.recipe as RecipeInput | string | undefined),
+    devices: devices.map((entry) => ({ ...entry, profile: choices.profile ?? entry.profile, target: choices.target ?? entry.target })),
+    threads: choices.threads ?? config?.threads ?? [1],
+    affinity: choices.affinity,
+    rateHz: choices.rateHz,
+    preset: choices.preset ?? config?.preset ?? 'quick',
+    report: choices.report ?? config?.report,
+    budgets: [...(config?.budgets ?? []), ...choices.budgets].map(parseBudget),
+    connection: choices.connection,
+    store: '.edgewright',
+  }
+}
+
+/** A model on the command line makes the file needless, a `--config` makes it wanted. */
+function configOf(choices: RunChoices): Config | null {
+  if (choices.config) return readConfig(choices.config)
+  if (choices.model || !existsSync(defaultConfig)) return null
+  return readConfig(defaultConfig)
+}
+
+function devicesOf(config: Config | null): DeviceRequest[] {
+  return (config?.devices ?? ['local:']).map((entry) =>
+    typeof entry === 'string'
+      ? { device: entry, profile: undefined, target: undefined, optional: false }
+      : { device: entry.device, profile: entry.profile, target: entry.target, optional: entry.optional },
+  )
+}
