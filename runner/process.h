@@ -1,0 +1,16 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plan.h"
+
+/** Remembers the CPUs this process was given, so that an artifact without affinity gets them back. */
+void affinity_remember(void);
+/** Pins the calling thread (and threads it creates from now on) for this artifact; false after an error event. */
+bool affinity_apply(const struct plan_artifact *artifact);
+
+/** VmRSS of this process in bytes, 0 where the kernel does not say. */
+int64_t resident_bytes(void);
+/** Emits a `memory` event: VmHWM and VmRSS. */
+void emit_memory(void);

@@ -1,0 +1,308 @@
+#define _GNU_SOURCE
+#include "steps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "emit.h"
+#include "inputs.h"
+#include "interrupt.h"
+#include "process.h"
+
+enum { MAX_HELD = 65536, MAX_PER_LINE = 2048 };
+
+/** Samples are written at most this often, and only between inferences: a killed run loses no more than this. */
+static const int64_t flush_period_ns = 1000000000;
+
+struct step_state {
+  size_t index;
+  const struct plan_step *step;
+  struct runnable *runnables;
+  int64_t start_ns, flushed_ns;
+};
+
+static bool run_bounded(struct step_state *state, int64_t *count);
+static bool run_interleaved(struct step_state *state, int64_t *count);
+static bool run_infer(struct step_state *state, int64_t *count);
+
+bool step_run(const struct plan *plan, size_t index, struct runnable *runnables) {
+  const struct plan_step *step = &plan->steps[index];
+  event_begin("step");
+  event_integer("index", (int64_t)index);
+  event_string("do", step_name(step->kind));
+  if (step->artifact_count == 1) event_string("artifact", plan->artifacts[step->artifacts[0]].id);
+  event_end();
+
+  struct step_state state = {.index = index, .step = step, .runnables = runnables, .start_ns = now_ns()};
+  state.flushed_ns = state.start_ns;
+  int64_t count = 0;
+  bool ok = true;
+  switch (step->kind) {
+    case STEP_WARMUP:
+    case STEP_MEASURE: ok = run_bounded(&state, &count); break;
+    case STEP_INTERLEAVE: ok = run_interleaved(&state, &count); break;
+    case STEP_INFER: ok = run_infer(&state, &count); break;
+    case STEP_IDLE: ok = sleep_until_ns(state.start_ns + step->idle_ns); break;
+  }
+  int64_t elapsed_ns = now_ns() - state.start_ns;
+  if (interrupted()) {
+    emit_error("INTERRUPTED", "interrupted in step %zu after %lld inferences", index, (long long)count);
+    return false;
+  }
+  if (!ok) return false;
+  event_begin("done");
+  event_integer("step", (int64_t)index);
+  event_integer("count", count);
+  event_integer("elapsedNs", elapsed_ns);
+  event_end();
+  emit_memory();
+  return true;
+}
+
+static void emit_latency(size_t step, struct runnable *runnable) {
+  int64_t at_ns = runnable->at_ns;
+  for (size_t from = 0; from < runnable->latency_count; from += MAX_PER_LINE) {
+    size_t to = from + MAX_PER_LINE < runnable->latency_count ? from + MAX_PER_LINE : runnable->latency_count;
+    event_begin("latency");
+    event_integer("step", (int64_t)step);
+    event_string("artifact", runnable->session.plan->id);
+    // Known for the first line of a batch only; later lines repeat it.
+    event_integer("at", at_ns);
+    event_array("ns");
+    for (size_t i = from; i < to; i++) event_integer(NULL, runnable->latency_ns[i]);
+    event_array_end();
+    event_end();
+  }
+  runnable->latency_count = 0;
+}
+
+static void flush(struct step_state *state) {
+  for (size_t i = 0; i < state->step->artifact_count; i++) {
+    struct runnable *runnable = &state->runnables[state->step->artifacts[i]];
+    if (runnable->latency_count) emit_latency(state->index, runnable);
+  }
+  state->flushed_ns = now_ns();
+}
+
+/** One timed inference, kept; the session's very first goes out apart and is not counted (*counted stays false). */
+static bool infer_timed(struct step_state *state, struct runnable *runnable, bool *counted) {
+  int64_t ns, at_ns = now_ns();
+  bool ok = session_run(&runnable->session, runnable->session.input_values, &ns);
+  session_drop_outputs(&runnable->session);
+  *counted = ok && runnable->had_first;
+  if (!ok) return false;
+  if (!runnable->had_first) {
+    runnable->had_first = true;
+    event_begin("first");
+    event_string("artifact", runnable->session.plan->id);
+    event_integer("ns", ns);
+    event_end();
+    return true;
+  }
+  if (runnable->latency_count == 0) runnable->at_ns = at_ns;
+  runnable->latency_ns[runnable->latency_count++] = ns;
+  if (runnable->latency_count == MAX_HELD || now_ns() - state->flushed_ns >= flush_period_ns) flush(state);
+  return true;
+}
+
+static bool met(const struct bounds *bounds, int64_t count, int64_t elapsed_ns) {
+  return count >= bounds->min_count && elapsed_ns >= bounds->min_ns;
+}
+
+/** Warm-up and measurement: at least the minima, never past the maxima; an inference under way is finished. */
+static bool run_bounded(struct step_state *state, int64_t *count) {
+  const struct plan_step *step = state->step;
+  struct runnable *runnable = &state->runnables[step->artifacts[0]];
+  if (!affinity_apply(runnable->session.plan)) return false;
+  bool ok = true;
+  int64_t start_ns = state->start_ns;
+  for (int64_t due = 0; ok && !interrupted();) {
+    int64_t elapsed_ns = now_ns() - start_ns;
+    if (runnable->had_first &&
+        (*count >= step->bounds.max_count || elapsed_ns >= step->bounds.max_ns || met(&step->bounds, *count, elapsed_ns)))
+      break;
+    if (step->rate_hz > 0) {
+      // Due times are absolute: a late inference is followed at once until the rate is caught up with.
+      int64_t due_ns = (int64_t)((double)due / step->rate_hz * 1e9);
+      if (due_ns >= step->bounds.max_ns) break;
+      if (!sleep_until_ns(start_ns + due_ns)) break;
+      due++;
+    }
+    bool counted;
+    ok = infer_timed(state, runnable, &counted);
+    *count += counted;
+    // The bounds are for what follows the first inference, which may take seconds.
+    if (ok && !counted) start_ns = now_ns(), due = 0;
+  }
+  flush(state);
+  return ok;
+}
+
+/** What one artifact of an interleaved step has had so far. */
+struct share {
+  int64_t count, elapsed_ns, per_round;
+};
+
+/** Takes turns, whole rounds only, so that every artifact has its blocks under the same conditions. */
+static bool run_interleaved(struct step_state *state, int64_t *count) {
+  const struct plan_step *step = state->step;
+  struct share shares[MAX_ARTIFACTS] = {{0}};
+  int64_t block = step->block;
+  bool ok = true;
+  for (size_t i = 0; i < step->artifact_count; i++) shares[step->artifacts[i]].per_round += block;
+  // A round that alone would pass the maximum is shortened to fit it.
+  for (size_t i = 0; i < step->artifact_count; i++) {
+    int64_t turns = shares[step->artifacts[i]].per_round / step->block, fits = step->bounds.max_count / turns;
+    if (fits < block) block = fits < 1 ? 1 : fits;
+  }
+  for (bool go_on = true; ok && go_on;) {
+    for (size_t i = 0; ok && go_on && i < step->artifact_count; i++) {
+      struct runnable *runnable = &state->runnables[step->artifacts[i]];
+      struct share *share = &shares[step->artifacts[i]];
+      ok = affinity_apply(runnable->session.plan);
+      int64_t start_ns = now_ns();
+      for (int64_t n = 0; ok && go_on && n < block;) {
+        bool counted;
+        ok = infer_timed(state, runnable, &counted);
+        n += counted;
+        share->count += counted;
+        *count += counted;
+        if (ok && !counted) start_ns = now_ns();
+        go_on = !interrupted() && share->elapsed_ns + (now_ns() - start_ns) < step->bounds.max_ns;
+      }
+      share->elapsed_ns += now_ns() - start_ns;
+    }
+    bool all_met = true;
+    for (size_t i = 0; i < step->artifact_count; i++) {
+      const struct share *share = &shares[step->artifacts[i]];
+      all_met = all_met && met(&step->bounds, share->count, share->elapsed_ns);
+      if (share->count + share->per_round / step->block * block > step->bounds.max_count) go_on = false;
+    }
+    go_on = go_on && !all_met;
+  }
+  flush(state);
+  return ok;
+}
+
+/** Files and buffers of an infer step, kept apart from the inputs that are measured with. */
+struct streams {
+  int *in, *out;
+  void **data;
+  ort_value **values;
+  size_t *out_bytes;
+};
+
+static bool write_all(const char *path, int fd, const void *from, size_t bytes) {
+  for (size_t done = 0; done < bytes;) {
+    ssize_t count = write(fd, (const char *)from + done, bytes - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      int error = count < 0 ? errno : ENOSPC;
+      return emit_error(error == ENOSPC || error == EDQUOT ? "DISK_FULL" : "OUTPUT_FILE", "cannot write %s: %s", path, strerror(error)), false;
+    }
+    done += (size_t)count;
+  }
+  return true;
+}
+
+static bool open_streams(struct step_state *state, struct session *session, struct streams *streams) {
+  const struct plan_step *step = state->step;
+  if (step->input_count != session->input_count || step->output_count != session->output_count)
+    return emit_error("INPUT_COUNT", "%s: the model has %zu inputs and %zu outputs, step %zu gives %zu and %zu files", session->plan->id,
+                      session->input_count, session->output_count, state->index, step->input_count, step->output_count), false;
+  for (size_t i = 0; i < session->input_count; i++) {
+    size_t bytes;
+    tensor_bytes(session->inputs[i].element, &session->inputs[i].shape, &bytes);
+    streams->in[i] = input_open(session, step->inputs[i], (uint64_t)bytes * (uint64_t)step->count);
+    if (streams->in[i] < 0) return false;
+    streams->data[i] = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    if (!streams->data[i]) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
+    streams->values[i] = tensor_over(session, &session->inputs[i], streams->data[i], bytes);
+    if (!streams->values[i]) return false;
+  }
+  for (size_t i = 0; i < session->output_count; i++) {
+    streams->out[i] = open(step->outputs[i], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (streams->out[i] < 0) return emit_error("OUTPUT_FILE", "cannot write %s: %s", step->outputs[i], strerror(errno)), false;
+  }
+  return true;
+}
+
+static bool infer_sample(struct step_state *state, struct runnable *runnable, struct streams *streams, bool first_sample) {
+  struct session *session = &runnable->session;
+  const struct plan_step *step = state->step;
+  int64_t ns;
+  for (size_t i = 0; i < session->input_count; i++) {
+    size_t bytes;
+    tensor_bytes(session->inputs[i].element, &session->inputs[i].shape, &bytes);
+    if (!input_read(session, streams->in[i], step->inputs[i], streams->data[i], bytes)) return false;
+  }
+  bool ok = session_run(session, streams->values, &ns);
+  if (ok && !runnable->had_first) {
+    runnable->had_first = true;
+    event_begin("first");
+    event_string("artifact", session->plan->id);
+    event_integer("ns", ns);
+    event_end();
+  }
+  for (size_t i = 0; ok && i < session->output_count; i++) {
+    size_t bytes;
+    const void *data = session_output(session, i, &bytes);
+    if (!data) ok = false;
+    else if (first_sample) streams->out_bytes[i] = bytes;
+    else if (bytes != streams->out_bytes[i])
+      ok = (emit_error("OUTPUT_SHAPE", "%s: the size of output %s changes between samples", session->plan->id, session->outputs[i].name), false);
+    ok = ok && write_all(step->outputs[i], streams->out[i], data, bytes);
+  }
+  session_drop_outputs(session);
+  return ok;
+}
+
+static void emit_inferred(struct step_state *state, int64_t count) {
+  event_begin("inferred");
+  event_integer("step", (int64_t)state->index);
+  event_integer("count", count);
+  event_end();
+  state->flushed_ns = now_ns();
+}
+
+/** Samples through the model, outputs to files; `inferred` says about once a second how far it is, and at the end. */
+static bool run_infer(struct step_state *state, int64_t *count) {
+  struct runnable *runnable = &state->runnables[state->step->artifacts[0]];
+  struct session *session = &runnable->session;
+  struct streams streams = {
+      .in = malloc((session->input_count + 1) * sizeof(int)),
+      .out = malloc((session->output_count + 1) * sizeof(int)),
+      .data = calloc(session->input_count + 1, sizeof(void *)),
+      .values = calloc(session->input_count + 1, sizeof(ort_value *)),
+      .out_bytes = calloc(session->output_count + 1, sizeof(size_t)),
+  };
+  bool ok = streams.in && streams.out && streams.data && streams.values && streams.out_bytes;
+  if (!ok) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
+  memset(streams.in, 0xff, (session->input_count + 1) * sizeof(int));
+  memset(streams.out, 0xff, (session->output_count + 1) * sizeof(int));
+
+  ok = affinity_apply(session->plan) && open_streams(state, session, &streams);
+  while (ok && *count < state->step->count && !interrupted()) {
+    ok = infer_sample(state, runnable, &streams, *count == 0);
+    *count += ok;
+    if (ok && *count < state->step->count && now_ns() - state->flushed_ns >= flush_period_ns) emit_inferred(state, *count);
+  }
+  for (size_t i = 0; i < session->output_count; i++) {
+    // Delayed allocation reports a full disk only here.
+    if (streams.out[i] >= 0 && ok && fsync(streams.out[i]) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
+      ok = (emit_error(errno == EIO ? "OUTPUT_FILE" : "DISK_FULL", "cannot write %s: %s", state->step->outputs[i], strerror(errno)), false);
+    if (streams.out[i] >= 0) close(streams.out[i]);
+  }
+  if (ok && *count == state->step->count) emit_inferred(state, *count);
+  for (size_t i = 0; i < session->input_count; i++) {
+    if (streams.in[i] >= 0) close(streams.in[i]);
+    if (streams.values[i]) ORT(session->library->table, ReleaseValue)(streams.values[i]);
+    free(streams.data[i]);
+  }
+  free(streams.in), free(streams.out), free(streams.data), free(streams.values), free(streams.out_bytes);
+  return ok;
+}

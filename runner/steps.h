@@ -1,0 +1,17 @@
+#pragma once
+
+#include "ort.h"
+#include "plan.h"
+
+/** A session with what has been measured on it and not yet emitted. */
+struct runnable {
+  struct session session;
+  bool open, had_first;
+  /** Raw latencies of the step under way; `at_ns` is the start of the first one held. */
+  int64_t *latency_ns;
+  size_t latency_count;
+  int64_t at_ns;
+};
+
+/** Runs one step; false after an error event (an interrupt is one). */
+bool step_run(const struct plan *plan, size_t index, struct runnable *runnables);
