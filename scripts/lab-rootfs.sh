@@ -1,7 +1,8 @@
 #!/bin/sh
 # lab-rootfs.sh SUITE DEST : an arm64 Debian userland with an SSH server, unpacked at DEST.
 # Packages are extracted and never configured (that would run for minutes under emulation); what their
-# maintainer scripts would have written is written here.
+# maintainer scripts would have written is written here. The main archive alone: security updates of an old suite move
+# away, and these boards serve the loopback only.
 set -eu
 suite=$1
 dest=$2
@@ -17,7 +18,8 @@ attempt=1
 until mmdebstrap --quiet --arch=arm64 --variant=extract --include="$packages" \
   --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Retries "3"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-  --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$work.tar"; do
+  --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$work.tar" \
+  "deb http://deb.debian.org/debian $suite main"; do
   [ $attempt -lt 3 ] || exit 1
   attempt=$((attempt + 1))
   sleep 5

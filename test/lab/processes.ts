@@ -51,12 +51,18 @@ export function startProcess(
   return child
 }
 
-/** Kills a board's first process and waits until it is gone; all others of its namespace go with it. */
+/**
+ * Kills a board and waits until it is gone. Its own first process before ours, which then collects it and ends: the
+ * other way round it would be left to process 1, and not every container has one that collects.
+ */
 export async function endProcess(child: ChildProcess, folder: string): Promise<void> {
   if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
     const gone = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
+    const inner = childrenOf(child.pid)
+    for (const pid of inner.length > 0 ? inner : [child.pid]) process.kill(pid, 'SIGKILL')
+    const impatient = setTimeout(() => child.kill('SIGKILL'), 2000)
     await gone
+    clearTimeout(impatient)
   }
   await namespaceGone(folder)
   rmSync(folder, { recursive: true, force: true })
@@ -75,11 +81,17 @@ export function endLeftovers(): void {
 
 /** Host pids of all processes below `pid`. */
 export function descendants(pid: number): number[] {
-  const children = listFolder('/proc')
+  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)])
+}
+
+function childrenOf(pid: number): number[] {
+  return processIds().filter((candidate) => parentOf(candidate) === pid)
+}
+
+function processIds(): number[] {
+  return listFolder('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((candidate) => parentOf(candidate) === pid)
-  return children.flatMap((child) => [child, ...descendants(child)])
 }
 
 /** Command line of a process, words separated by spaces; empty where it is gone. */
@@ -93,16 +105,13 @@ export function commandLine(pid: number): string {
 
 /** Processes that hold anything of a board's folder: its mounts are in nobody's namespace when this is empty. */
 export function holders(folder: string): number[] {
-  return listFolder('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(folder)
-      } catch {
-        return false
-      }
-    })
+  return processIds().filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(folder)
+    } catch {
+      return false
+    }
+  })
 }
 
 async function namespaceGone(folder: string): Promise<void> {

@@ -111,7 +111,7 @@ function describe(child: ChildProcess, folder: string, port: number, hostKeyFing
     fillDisk: (leaveBytes = 0) => fill(path('/home/pi'), leaveBytes),
     cutConnections: () =>
       signal(
-        descendants(init).filter((pid) => /\bsshd: /.test(commandLine(pid))),
+        descendants(init).filter((pid) => commandLine(pid).includes(' /usr/sbin/sshd ')),
         'SIGKILL',
       ),
     suspend: () => signal([init, ...descendants(init)], 'SIGSTOP'),
