@@ -1,0 +1,228 @@
+import { EdgewrightError } from '../../error.ts'
+import { constantOfNumbers } from '../../graph/encode.ts'
+import { realType } from '../../graph/infer.ts'
+import type { Constant, Graph, Node, Quantization, TensorType, Value } from '../../graph/types.ts'
+import type { DType } from '../../tensor.ts'
+import { type OnnxNode, type OnnxTensor, onnxDataTypes, type Partially } from './proto.ts'
+import { int, type Spelling } from './write-attributes.ts'
+import { type SpelledKind, spellings } from './write-operators.ts'
+
+/** The operator set that a node's own spelling and its quantized values need. */
+export function opsetNeededBy(node: Node, graph: Graph, most: number): number {
+  const types = [...node.inputs, ...node.outputs].flatMap((name) =>
+    name ? [graph.values.get(name)!.type] : [],
+  )
+  const narrow = types.some(({ dtype, quantization }) => quantization && needsOpset21.has(dtype))
+  const spelled =
+    node.op.kind === 'Convert' || node.op.kind === 'Opaque' ? 13 : (spell(node, graph, most).since ?? 13)
+  return Math.max(spelled, narrow ? 21 : 13)
+}
+
+const needsOpset21: ReadonlySet<DType> = new Set(['int16', 'uint16', 'int4', 'uint4'])
+const quantizable: ReadonlySet<DType> = new Set(['int8', 'uint8', 'int16', 'uint16', 'int4', 'uint4'])
+
+function spell({ op, inputs, outputs, name }: Node, graph: Graph, opset: number): Spelling {
+  const real = (value: string) => realType(graph.values.get(value)!.type)
+  const context = {
+    opset,
+    operands: inputs.map((input) => (input === null ? null : real(input))),
+    outputs: outputs.map(real),
+  }
+  try {
+    // the table is keyed by kind, which the compiler cannot follow through a union
+    return spellings[op.kind as SpelledKind](op as never, context)
+  } catch (error) {
+    if (!(error instanceof EdgewrightError) || error.where !== undefined) throw error
+    throw new EdgewrightError(error.code, error.message, {
+      where: name,
+      saw: error.saw,
+      hint: error.hint,
+      cause: error,
+    })
+  }
+}
+
+/**
+ * Writes nodes in order. Quantized values are said as Q/DQ: every use of one gets a DequantizeLinear of its own, which
+ * is the form that ONNX Runtime's fusions look for, and every node that makes one ends in a QuantizeLinear.
+ */
+export class GraphWriter {
+  readonly nodes: Partially<OnnxNode>[] = []
+  readonly initializers: Partially<OnnxTensor>[] = []
+  readonly #graph: Graph
+  readonly #opset: number
+  readonly #keptNames: ReadonlySet<string>
+  readonly #shareConstants: boolean
+  readonly #taken: Set<string>
+  /** Names of written initializers: by value, and by digest for those that may be shared. */
+  readonly #byValue = new Map<string, string>()
+  readonly #byDigest = new Map<string, string>()
+
+  /**
+   * @param keptNames values that must be found under their own names
+   * @param shareConstants equal constants of the graph become one initializer; parameters always do
+   */
+  constructor(graph: Graph, opset: number, keptNames: ReadonlySet<string>, shareConstants: boolean) {
+    this.#graph = graph
+    this.#opset = opset
+    this.#keptNames = keptNames
+    this.#shareConstants = shareConstants
+    this.#taken = new Set([...graph.values.keys(), ...keptNames])
+  }
+
+  addNode(node: Node, payload: OnnxNode | undefined): void {
+    if (node.op.kind === 'Convert') this.#addConvert(node)
+    else this.#addOperator(node, payload)
+  }
+
+  /** The name to use for a value in the file, writing its initializer when it is a constant not yet written. */
+  reference(name: string): string {
+    const { constant } = this.#value(name)
+    if (!constant) return name
+    const written = this.#byValue.get(name)
+    if (written !== undefined) return written
+    const shared = this.#shareConstants && !this.#keptNames.has(name)
+    const initializer = shared ? this.#shared(constant, () => name) : this.#initialize(constant, name)
+    this.#byValue.set(name, initializer)
+    return initializer
+  }
+
+  #addOperator(node: Node, payload: OnnxNode | undefined): void {
+    const typesMeet = node.op.kind === 'Identity' && this.#sameQuantization(node.inputs[0]!, node.outputs[0]!)
+    const input = node.inputs.map((name) => {
+      if (name === null) return ''
+      return typesMeet ? this.reference(name) : this.#real(name)
+    })
+    const quantized: { real: string; value: Value }[] = []
+    const output = node.outputs.map((name) => {
+      const value = this.#value(name)
+      if (!value.type.quantization || typesMeet) return name
+      const real = this.#fresh(`${name}_real`)
+      quantized.push({ real, value })
+      return real
+    })
+    if (payload) this.nodes.push({ ...payload, name: node.name, input: withoutTail(input), output })
+    else this.#addSpelled(node, input, output)
+    for (const { real, value } of quantized) this.#addQuantize(real, value)
+  }
+
+  #addSpelled(node: Node, operands: string[], output: string[]): void {
+    const { opType, attributes = [], parameters = [] } = spell(node, this.#graph, this.#opset)
+    const input = [
+      ...operands,
+      ...parameters.map((constant) =>
+        constant ? this.#parameter(constant, `${node.outputs[0]}_${opType.toLowerCase()}`) : '',
+      ),
+    ]
+    const attribute = attributes.filter((entry) => entry !== null)
+    this.nodes.push({ name: node.name, opType, input: withoutTail(input), output, attribute })
+  }
+
+  #addConvert(node: Node): void {
+    const [from, to] = [this.#value(node.inputs[0]!), this.#value(node.outputs[0]!)]
+    if (!from.type.quantization && !to.type.quantization)
+      throw new EdgewrightError(
+        'GRAPH_INVALID',
+        'A Convert stands between two values that are not quantized.',
+        { where: node.name },
+      )
+    if (to.type.quantization) this.#addQuantize(this.#real(from.name), to)
+    else this.#addDequantize(from, to.name)
+  }
+
+  /** A name that holds the value as reals: itself, or the result of a DequantizeLinear made for this one use. */
+  #real(name: string): string {
+    const value = this.#value(name)
+    if (!value.type.quantization) return this.reference(name)
+    const real = this.#fresh(`${name}_real`)
+    this.#addDequantize(value, real)
+    return real
+  }
+
+  #addDequantize({ name, type }: Value, output: string): void {
+    const input = [this.reference(name), ...this.#scaleAndZeroPoint(type, name)]
+    this.nodes.push({
+      name: output,
+      opType: 'DequantizeLinear',
+      input,
+      output: [output],
+      attribute: axisOf(type.quantization!),
+    })
+  }
+
+  #addQuantize(real: string, { name, type }: Value): void {
+    if (!quantizable.has(type.dtype))
+      throw new EdgewrightError('GRAPH_INVALID', `QuantizeLinear cannot make ${type.dtype}.`, { where: name })
+    const input = [real, ...this.#scaleAndZeroPoint(type, name)]
+    this.nodes.push({
+      name: `${name}_quantize`,
+      opType: 'QuantizeLinear',
+      input,
+      output: [name],
+      attribute: axisOf(type.quantization!),
+    })
+  }
+
+  #scaleAndZeroPoint({ dtype, quantization }: TensorType, name: string): [string, string] {
+    const { scales, zeroPoints, axis } = quantization!
+    const shape = axis === null ? [] : [scales.length]
+    return [
+      this.#parameter(constantOfNumbers('float32', shape, scales), `${name}_scale`),
+      this.#parameter(constantOfNumbers(dtype, shape, zeroPoints), `${name}_zero_point`),
+    ]
+  }
+
+  #parameter(constant: Constant, wanted: string): string {
+    return this.#shared(constant, () => this.#fresh(wanted))
+  }
+
+  #shared(constant: Constant, nameIt: () => string): string {
+    const known = this.#byDigest.get(constant.digest)
+    if (known !== undefined) return known
+    const name = this.#initialize(constant, nameIt())
+    this.#byDigest.set(constant.digest, name)
+    return name
+  }
+
+  #initialize(constant: Constant, name: string): string {
+    this.initializers.push({
+      dims: constant.shape,
+      dataType: onnxDataTypes[constant.dtype],
+      name,
+      rawData: constant.bytes(),
+    })
+    return name
+  }
+
+  #sameQuantization(a: string, b: string): boolean {
+    const [left, right] = [this.#value(a).type, this.#value(b).type]
+    return (
+      left.dtype === right.dtype && JSON.stringify(left.quantization) === JSON.stringify(right.quantization)
+    )
+  }
+
+  #value(name: string): Value {
+    const value = this.#graph.values.get(name)
+    if (!value)
+      throw new EdgewrightError('GRAPH_INVALID', `No value is named ${JSON.stringify(name)}.`, {
+        where: this.#graph.name,
+      })
+    return value
+  }
+
+  #fresh(wanted: string): string {
+    let name = wanted
+    for (let i = 1; this.#taken.has(name); i++) name = `${wanted}_${i}`
+    this.#taken.add(name)
+    return name
+  }
+}
+
+function axisOf({ axis }: Quantization) {
+  return axis === null ? [] : [int('axis', axis)]
+}
+
+/** Absent inputs at the end are left out, as ONNX wants them. */
+function withoutTail(input: string[]): string[] {
+  return input.slice(0, input.findLastIndex((name) => name !== '') + 1)
+}

@@ -1,0 +1,65 @@
+import { byteLength, type DType, viewAs } from '../tensor.ts'
+import { constantOfBytes } from './constant.ts'
+import type { Constant } from './types.ts'
+
+/**
+ * A constant of any numeric element type. Integers wrap as in C, reals round to nearest even; bool is 0 for 0.
+ * int64 and uint64 take bigints where numbers are not exact.
+ */
+export function constantOfNumbers(
+  dtype: DType,
+  shape: readonly number[],
+  numbers: ArrayLike<number | bigint>,
+): Constant {
+  const bytes = new Uint8Array(byteLength(dtype, shape))
+  const data = viewAs(dtype, bytes)
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    for (let i = 0; i < numbers.length; i++) data[i] = toBigInt(numbers[i]!)
+  } else if (dtype === 'int4' || dtype === 'uint4') {
+    for (let i = 0; i < numbers.length; i++) bytes[i >> 1]! |= (Number(numbers[i]) & 15) << ((i & 1) * 4)
+  } else {
+    const encode = encoders[dtype as keyof typeof encoders] ?? Number
+    for (let i = 0; i < numbers.length; i++) data[i] = encode(Number(numbers[i]))
+  }
+  return constantOfBytes(dtype, shape, bytes)
+}
+
+const encoders = {
+  bool: (number: number) => (number === 0 ? 0 : 1),
+  float16: numberToFloat16,
+  bfloat16: numberToBfloat16,
+}
+
+const view = new DataView(new ArrayBuffer(8))
+
+/** The nearest IEEE half, ties to even, as its 16-bit pattern. */
+export function numberToFloat16(number: number): number {
+  const sign = number < 0 || Object.is(number, -0) ? 0x8000 : 0
+  const magnitude = Math.abs(number)
+  if (Number.isNaN(number)) return 0x7e00
+  if (magnitude >= 65520) return sign | 0x7c00
+  if (magnitude < 2 ** -14) return sign | roundHalfEven(magnitude * 2 ** 24)
+  view.setFloat64(0, magnitude)
+  const exponent = ((view.getUint32(0) >>> 20) & 0x7ff) - 1023
+  // a fraction that rounds up to 1024 carries into the exponent, as it should
+  return sign | (((exponent + 15) << 10) - 1024 + roundHalfEven((magnitude / 2 ** exponent) * 1024))
+}
+
+export function numberToBfloat16(number: number): number {
+  if (Number.isNaN(number)) return 0x7fc0
+  view.setFloat32(0, number)
+  const bits = view.getUint32(0)
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
+}
+
+/** Rounds to the nearest integer, ties to even. */
+export function roundHalfEven(number: number): number {
+  const floor = Math.floor(number)
+  const rest = number - floor
+  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1
+  return floor % 2 === 0 ? floor : floor + 1
+}
+
+function toBigInt(number: number | bigint): bigint {
+  return typeof number === 'bigint' ? number : BigInt(Math.trunc(number))
+}
