@@ -1,0 +1,210 @@
+import { z } from 'zod'
+import { schemes } from '../artifact/manifest.ts'
+import { errorCatalogue } from '../error.ts'
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
+const bytes = z.number().int().nonnegative()
+const nanoseconds = z.number().nonnegative()
+const fraction = z.number().min(0).max(1)
+/** Inside the run's folder; never leaves it. */
+const rawPath = z
+  .string()
+  .regex(/^raw\/[A-Za-z0-9][A-Za-z0-9._-]{0,120}$/, 'must be a plain file name under raw/')
+
+export const runIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{5,63}$/, 'must be 6 to 64 lower-case letters, digits and hyphens')
+
+export const latencySchema = z
+  .object({
+    p50Ns: nanoseconds,
+    p90Ns: nanoseconds.nullable(),
+    p99Ns: nanoseconds.nullable(),
+    meanNs: nanoseconds,
+    minNs: nanoseconds,
+    count: z.number().int().positive(),
+    firstNs: nanoseconds.nullable(),
+  })
+  .describe(
+    'Per-inference time around the runtime’s own call. A percentile is null where too few inferences support it.',
+  )
+
+const memorySchema = z.object({ peakRssBytes: bytes.nullable() })
+
+const errorSchema = z.object({
+  code: z.enum(
+    Object.keys(errorCatalogue) as [keyof typeof errorCatalogue, ...(keyof typeof errorCatalogue)[]],
+  ),
+  message: z.string(),
+  where: z.string().optional(),
+  saw: z.string().optional(),
+  hint: z.string().optional(),
+})
+
+const accuracySchema = z.object({
+  float: fraction.nullable().describe('Fraction from 0 to 1; null without labels.'),
+  int8: fraction.nullable(),
+  drop: z.number().min(-1).max(1).nullable().describe('float − int8, so that a loss is positive.'),
+  agreement: fraction.nullable().describe('Share of samples on which int8 answers as float does.'),
+  metric: z.string(),
+  samples: z.number().int().nonnegative(),
+  measuredOn: z.enum(['host', 'device']),
+  sqnrDb: z
+    .number()
+    .nullable()
+    .optional()
+    .describe('Signal to quantization noise of the outputs, in decibels.'),
+})
+
+const paritySchema = z
+  .object({
+    samples: z.number().int().nonnegative(),
+    maxSteps: z
+      .number()
+      .nonnegative()
+      .describe('Largest difference between board and host, in quantization steps.'),
+    identicalShare: fraction,
+    tolerance: z.number().nonnegative().describe('In quantization steps.'),
+    ok: z.boolean(),
+    firstDivergence: z.string().optional(),
+  })
+  .describe('The artifact’s outputs on the device against those on the host.')
+
+const sensorSchema = z.object({ start: z.number(), end: z.number(), min: z.number(), max: z.number() })
+
+const conditionsSchema = z
+  .object({
+    preset: z.string(),
+    startedAt: z.string(),
+    endedAt: z.string(),
+    measuredWith: z.enum(['runner', 'in-process']),
+    emulated: z
+      .string()
+      .nullable()
+      .describe('What emulates the board; its absolute times are then not a board’s. Null on real hardware.'),
+    hostname: z.string().nullable(),
+    kernel: z.string().nullable(),
+    os: z.string().nullable(),
+    cpu: z.string().nullable(),
+    cpuCount: z.number().int().positive().nullable(),
+    governor: z.string().nullable(),
+    affinity: z.array(z.number().int().nonnegative()),
+    rateHz: z.number().nonnegative().describe('0: flat out.'),
+    order: z.enum(['interleaved', 'sequential']).describe('How float and int8 took turns.'),
+    stability: z.enum(['steady', 'drifting', 'throttled', 'unknown']),
+    temperatureMilliC: sensorSchema.nullable(),
+    clockKHz: sensorSchema.nullable(),
+  })
+  .describe('What held while it was measured.')
+
+const operatorTime = z.object({
+  operator: z.string().describe('As the runtime names it, e.g. Conv, QLinearConv.'),
+  meanNs: nanoseconds.describe('Per inference, all calls together.'),
+  calls: z.number().int().positive(),
+})
+
+const resultSchema = z.object({
+  status: z.enum(['ok', 'failed', 'skipped']),
+  error: errorSchema.optional(),
+  device: z.string(),
+  profile: z.string().nullable(),
+  target: z.string().nullable(),
+  scheme: z.enum(schemes).nullable(),
+  calibrated: z.boolean().nullable(),
+  runtime: z.object({ name: z.string(), version: z.string(), sha256: digest.nullable() }).nullable(),
+  threads: z.number().int().positive().nullable(),
+  artifact: z.object({ path: z.string(), bytes, sha256: digest }).nullable(),
+  baseline: z
+    .object({
+      accuracy: fraction.nullable(),
+      latency: latencySchema.nullable(),
+      memory: memorySchema.nullable(),
+    })
+    .nullable()
+    .describe('The float model on the same device, measured in the same run.'),
+  accuracy: accuracySchema.nullable(),
+  parity: paritySchema.nullable(),
+  latency: latencySchema.nullable(),
+  speedup: z
+    .number()
+    .positive()
+    .nullable()
+    .describe('Float median divided by int8 median: above 1, int8 is faster.'),
+  memory: memorySchema.nullable(),
+  energy: z.object({
+    value: z.number().nonnegative().nullable().describe('Microjoules per inference.'),
+    reason: z.string().nullable().describe('Why there is no value.'),
+  }),
+  conditions: conditionsSchema.nullable(),
+  warnings: z.array(z.object({ code: z.string(), message: z.string(), hint: z.string() })),
+  verdict: z
+    .object({ choice: z.enum(['int8', 'float', 'either', 'undecided']), sentence: z.string() })
+    .nullable()
+    .describe('Which of the two to ship on this device.'),
+  size: z
+    .object({
+      floatBytes: bytes,
+      int8Bytes: bytes,
+      floatWeightBytes: bytes.optional(),
+      int8WeightBytes: bytes.optional(),
+    })
+    .nullable()
+    .optional(),
+  operators: z
+    .object({ float: z.array(operatorTime), int8: z.array(operatorTime) })
+    .nullable()
+    .optional()
+    .describe('From a profiled session of its own; slower than the session that latency is taken from.'),
+  layers: z
+    .array(z.object({ name: z.string(), operator: z.string(), sqnrDb: z.number() }))
+    .optional()
+    .describe('Where int8 differs most from float, worst first.'),
+  constraints: z
+    .array(z.object({ id: z.string(), sentence: z.string(), basis: z.string(), source: z.array(z.string()) }))
+    .optional()
+    .describe('What the board’s profile set or narrowed.'),
+  samples: z
+    .object({ float: rawPath.nullable(), int8: rawPath.nullable() })
+    .optional()
+    .describe('Raw latencies in the run’s folder.'),
+})
+
+export const runDocumentSchema = z
+  .object({
+    schemaVersion: z.literal(1),
+    runId: runIdSchema,
+    createdAt: z.iso.datetime(),
+    edgewright: z.string().describe('Version of Edgewright.'),
+    model: z.object({ path: z.string(), sha256: digest, bytes }),
+    results: z.array(resultSchema),
+  })
+  .describe('One `edgewright run`: what `--json` prints and `.edgewright/runs/<runId>/run.json` holds.')
+
+/** A file under raw/: every inference of one artifact in the order they ran. */
+export const rawLatencySchema = z.object({
+  schema: z.literal(1),
+  artifact: z.enum(['float', 'int8']),
+  device: z.string(),
+  ns: z.array(nanoseconds),
+})
+
+export type RunDocument = z.infer<typeof runDocumentSchema>
+export type RunResult = RunDocument['results'][number]
+export type Latency = z.infer<typeof latencySchema>
+export type OperatorTime = z.infer<typeof operatorTime>
+export type RawLatency = z.infer<typeof rawLatencySchema>
+
+/** The published JSON Schema. Unknown keys are let through: later versions only add. */
+export function runDocumentJsonSchema(): string {
+  const schema = z.toJSONSchema(runDocumentSchema, { io: 'input', target: 'draft-2020-12' })
+  return `${JSON.stringify({ title: 'Edgewright run', ...schema }, null, 2)}\n`
+}
+
+/** Sorts by time, tells runs of one second apart: `20261122-204731-3f9a2c`. */
+export function newRunId(now: Date, random: () => number): string {
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)
+  const tail = Math.floor(random() * 0x1000000)
+    .toString(16)
+    .padStart(6, '0')
+  return `${stamp}-${tail}`
+}
