@@ -74,7 +74,7 @@ static bool load(size_t index) {
   // Pinned before the session is made: its threads inherit it.
   if (!affinity_apply(artifact)) return false;
   if (!session_open(&runnable->session, artifact, artifact->profile ? prefix : NULL) || !inputs_bind(&runnable->session)) return false;
-  runnable->latency_ns = malloc(65536 * sizeof *runnable->latency_ns);
+  runnable->latency_ns = malloc(MAX_HELD * sizeof *runnable->latency_ns);
   if (!runnable->latency_ns) return emit_error("OUT_OF_MEMORY", "%s: out of memory", artifact->id), false;
   runnable->open = true;
   const struct session *session = &runnable->session;
@@ -86,6 +86,7 @@ static bool load(size_t index) {
   emit_tensors("inputs", session->inputs, session->input_count);
   emit_tensors("outputs", session->outputs, session->output_count);
   event_end();
+  emit_memory();
   return true;
 }
 
@@ -96,7 +97,7 @@ static bool used_from(size_t artifact, size_t step) {
   return false;
 }
 
-/** Ends a profiled session after its last step; the profile is whole only now. */
+/** Closes a session; the profile of a profiled one is whole only now. */
 static void unload(size_t index) {
   struct runnable *runnable = &runnables[index];
   if (plan.artifacts[index].profile) {
@@ -114,23 +115,22 @@ static void unload(size_t index) {
   runnable->open = false;
 }
 
-/** Profiled sessions live only as long as their steps do, so that they cost the measured ones no memory. */
-static bool load_all(void) {
-  for (size_t i = 0; i < plan.artifact_count; i++) {
-    if (interrupted()) return emit_error("INTERRUPTED", "interrupted while loading"), false;
-    if (!plan.artifacts[i].profile && !load(i)) return false;
-  }
-  return true;
-}
-
+/** A session lives from its first step to its last: a small board need not hold all of a long plan at once. */
 static bool run_steps(void) {
+  for (size_t a = 0; a < plan.artifact_count; a++) {
+    if (used_from(a, 0)) continue;
+    if (!load(a)) return false;
+    unload(a);
+  }
   for (size_t s = 0; s < plan.step_count; s++) {
     const struct plan_step *step = &plan.steps[s];
-    for (size_t i = 0; i < step->artifact_count; i++)
+    for (size_t i = 0; i < step->artifact_count; i++) {
+      if (interrupted()) return emit_error("INTERRUPTED", "interrupted before step %zu", s), false;
       if (!runnables[step->artifacts[i]].open && !load(step->artifacts[i])) return false;
+    }
     if (!step_run(&plan, s, runnables)) return false;
     for (size_t a = 0; a < plan.artifact_count; a++)
-      if (runnables[a].open && plan.artifacts[a].profile && !used_from(a, s + 1)) unload(a);
+      if (runnables[a].open && !used_from(a, s + 1)) unload(a);
   }
   return true;
 }
@@ -144,14 +144,10 @@ static int run(const char *plan_path) {
   event_end();
   if (!plan_read(plan_path, &plan, message, sizeof message)) return emit_error("PLAN_INVALID", "%s", message), STATUS_PLAN;
   affinity_remember();
-  if (!load_all()) return interrupted() ? STATUS_INTERRUPTED : STATUS_FAILED;
-  emit_memory();
   sensors_start(&plan);
   bool ok = run_steps();
   sensors_stop();
   if (!ok) return interrupted() ? STATUS_INTERRUPTED : STATUS_FAILED;
-  for (size_t a = 0; a < plan.artifact_count; a++)
-    if (runnables[a].open) unload(a);
   event_begin("end");
   event_end();
   return STATUS_OK;

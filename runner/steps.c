@@ -13,8 +13,6 @@
 #include "interrupt.h"
 #include "process.h"
 
-enum { MAX_HELD = 65536, MAX_PER_LINE = 2048 };
-
 /** Samples are written at most this often, and only between inferences: a killed run loses no more than this. */
 static const int64_t flush_period_ns = 1000000000;
 
@@ -64,14 +62,12 @@ bool step_run(const struct plan *plan, size_t index, struct runnable *runnables)
 }
 
 static void emit_latency(size_t step, struct runnable *runnable) {
-  int64_t at_ns = runnable->at_ns;
   for (size_t from = 0; from < runnable->latency_count; from += MAX_PER_LINE) {
     size_t to = from + MAX_PER_LINE < runnable->latency_count ? from + MAX_PER_LINE : runnable->latency_count;
     event_begin("latency");
     event_integer("step", (int64_t)step);
     event_string("artifact", runnable->session.plan->id);
-    // Known for the first line of a batch only; later lines repeat it.
-    event_integer("at", at_ns);
+    event_integer("at", runnable->at_ns[from / MAX_PER_LINE]);
     event_array("ns");
     for (size_t i = from; i < to; i++) event_integer(NULL, runnable->latency_ns[i]);
     event_array_end();
@@ -103,7 +99,7 @@ static bool infer_timed(struct step_state *state, struct runnable *runnable, boo
     event_end();
     return true;
   }
-  if (runnable->latency_count == 0) runnable->at_ns = at_ns;
+  if (runnable->latency_count % MAX_PER_LINE == 0) runnable->at_ns[runnable->latency_count / MAX_PER_LINE] = at_ns;
   runnable->latency_ns[runnable->latency_count++] = ns;
   if (runnable->latency_count == MAX_HELD || now_ns() - state->flushed_ns >= flush_period_ns) flush(state);
   return true;

@@ -1,5 +1,6 @@
 /**
  * The runner's protocol: one plan (JSON, one document) in, sequenced JSON lines out. Paths are absolute on the board.
+ * An artifact is loaded before its first step and released after its last; one without a step is loaded and released.
  * The runner (runner/*.c) implements exactly this file; statistics are made on the host from raw samples.
  */
 
@@ -17,6 +18,8 @@ export interface PlanArtifact {
   readonly profile: boolean
   /** Tensor files by input position (raw little-endian bytes); empty: seeded random inputs. */
   readonly inputs: readonly string[]
+  /** Shapes by input position; absent: the model's own, with 1 for every dimension it leaves open. */
+  readonly shapes?: readonly (readonly number[])[]
   readonly seed: number
 }
 
@@ -33,7 +36,10 @@ export type PlanStep =
   | ({ readonly do: 'warmup'; readonly artifact: string } & Bounds)
   /** Raw per-inference nanoseconds; `rateHz` 0 is flat out. */
   | ({ readonly do: 'measure'; readonly artifact: string; readonly rateHz: number } & Bounds)
-  /** Alternates artifacts in the given order, `block` inferences each, until the bounds are met for each. */
+  /**
+   * Alternates artifacts in the given order, `block` inferences each, until the bounds are met for each. Rounds are
+   * whole except where maxSeconds cuts one; an artifact's seconds are those of its own turns. One may stand there twice.
+   */
   | ({ readonly do: 'interleave'; readonly artifacts: readonly string[]; readonly block: number } & Bounds)
   /**
    * Inference on samples: `input` files hold `count` tensors one after another, one file per input; outputs are
@@ -56,14 +62,18 @@ export interface Plan {
 export type RunnerEvent = { readonly seq: number; readonly t: number } & (
   | { readonly type: 'hello'; readonly runner: string; readonly pid: number; readonly schema: 1 }
   | { readonly type: 'loaded'; readonly artifact: string; readonly runtime: string; readonly loadNs: number; readonly rssBytes: number
+      /** Inputs as bound; outputs as declared, with −1 for a dimension the model leaves open and `other` for no tensor. */
       readonly inputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
       readonly outputs: readonly { name: string; dtype: string; shape: readonly number[] }[] }
   | { readonly type: 'step'; readonly index: number; readonly do: PlanStep['do']; readonly artifact?: string }
+  /** The session's first inference, in whatever step it fell; it is no part of that step's latencies. */
   | { readonly type: 'first'; readonly artifact: string; readonly ns: number }
   /** A batch of raw latencies, in order; `at` is the start of the first. */
   | { readonly type: 'latency'; readonly step: number; readonly artifact: string; readonly at: number; readonly ns: readonly number[] }
   | { readonly type: 'sensor'; readonly name: string; readonly value: number }
+  /** The runtime's own profile, beside the events file. */
   | { readonly type: 'operators'; readonly artifact: string; readonly file: string }
+  /** Samples done so far, about once a second; the last one has them all. */
   | { readonly type: 'inferred'; readonly step: number; readonly count: number }
   | { readonly type: 'done'; readonly step: number; readonly count: number; readonly elapsedNs: number }
   | { readonly type: 'memory'; readonly peakRssBytes: number; readonly rssBytes: number }
