@@ -46,7 +46,8 @@ export function viewAs(dtype: DType, bytes: Uint8Array): TensorData {
   if (dtype === 'string') throw new TypeError('a string tensor has no element view')
   const ArrayType = arrays[dtype]
   const width = ArrayType.BYTES_PER_ELEMENT
-  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice()
+  // not slice(): that of a Buffer is a view
+  const aligned = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes)
   return new ArrayType(aligned.buffer as ArrayBuffer, aligned.byteOffset, Math.floor(aligned.byteLength / width))
 }
 
