@@ -22,6 +22,10 @@ export interface Dataset {
   readonly description: string
   readonly length: number
   readonly labelled: boolean
+  /** Class index of each sample (already shifted), known without decoding: what stratified splits go by. */
+  readonly labels?: readonly (number | null)[]
+  /** Metric that the data's own description asks for: `top-1`, `top-5` or the absolute path of a `.mjs`. */
+  readonly metric?: string
   readonly classNames: readonly string[] | null
   /** What was done to each sample, resolved and complete; goes into the artifact's manifest. */
   readonly preprocessing: Preprocessing
@@ -33,7 +37,13 @@ export interface Dataset {
 /** Every step named exactly; what is not applicable is null. Real = (raw · scale − mean) / std per channel. */
 export interface Preprocessing {
   readonly kind: 'image' | 'audio' | 'tensor' | 'loader'
-  readonly resize: { readonly height: number; readonly width: number; readonly fit: 'stretch' | 'short-side' ; readonly kernel: 'nearest' | 'bilinear' | 'bicubic' | 'lanczos3'; readonly antialias: boolean } | null
+  readonly resize: {
+    readonly height: number
+    readonly width: number
+    readonly fit: 'stretch' | 'short-side'
+    readonly kernel: 'nearest' | 'bilinear' | 'bicubic' | 'lanczos3'
+    readonly antialias: boolean
+  } | null
   readonly crop: { readonly height: number; readonly width: number; readonly anchor: 'centre' } | null
   readonly channelOrder: 'RGB' | 'BGR' | 'gray' | null
   readonly layout: 'NCHW' | 'NHWC' | null
@@ -50,6 +60,17 @@ export interface Preprocessing {
     readonly coefficients: number
     readonly lowHz: number
     readonly highHz: number
+    /** Points of the Fourier transform; frames are padded with zeros up to it. */
+    readonly fftSize: number
+    /** 1: magnitude, 2: power. */
+    readonly power: 1 | 2
+    /** Whose mel filters: see docs/data.md. */
+    readonly filterbank: 'tensorflow' | 'torchaudio' | 'librosa'
+    /** ln(x + logOffset), log10(x + logOffset) or 10·log10(max(x, logOffset)). */
+    readonly log: 'ln' | 'log10' | 'db'
+    readonly logOffset: number
+    /** Frames centred on their time, the clip's ends reflected (librosa, torchaudio), or starting at it. */
+    readonly centred: boolean
   } | null
   /** Stored tensors: real = (stored − zeroPoint) · scale. */
   readonly dequantize: { readonly scale: number; readonly zeroPoint: number } | null
