@@ -11,22 +11,12 @@ export interface CpuFacts {
   readonly features: readonly string[]
 }
 
-/**
- * What a board's profile sets or narrows, already filtered to those that hold on this board and target. The shape is
- * that of a profile's own constraints.
- */
-export interface BoardConstraint {
-  readonly id: string
-  readonly sentence: string
-  readonly basis: Basis
-  readonly effect: {
-    readonly int8?: 'refuse' | 'warn' | 'prefer' | undefined
-    readonly weights?: 'per-tensor' | undefined
-    readonly perChannelOperators?: readonly string[] | undefined
-    readonly memoryLimitMiB?: number | undefined
-    readonly weightCacheMiB?: number | undefined
-  }
-}
+/** What a board's profile sets or narrows, with the sentence that explains it. */
+export type BoardConstraint =
+  | { readonly kind: 'no-int8'; readonly sentence: string }
+  | { readonly kind: 'per-tensor-weights'; readonly sentence: string }
+  /** Only these operator kinds may have per-channel weights. */
+  | { readonly kind: 'per-channel-only'; readonly operators: readonly string[]; readonly sentence: string }
 
 export interface TargetOptions {
   readonly cpu: CpuFacts
@@ -124,6 +114,7 @@ export interface PlannedTarget {
   readonly name: string
   readonly describe: string
   readonly available: false
+  readonly schemes: readonly Scheme[]
   /** What to use meanwhile. */
   readonly meanwhile: string
 }

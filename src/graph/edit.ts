@@ -20,14 +20,16 @@ export class GraphEditor {
   inputs: string[]
   outputs: string[]
   readonly #values: Map<string, Value>
-  readonly #nodes: Set<Node>
+  readonly #nodes = new Set<Node>()
+  readonly #producers = new Map<string, Node>()
+  readonly #readers = new Map<string, Set<Node>>()
 
   constructor(graph: Graph) {
     this.name = graph.name
     this.inputs = [...graph.inputs]
     this.outputs = [...graph.outputs]
     this.#values = new Map(graph.values)
-    this.#nodes = new Set(graph.nodes)
+    for (const node of graph.nodes) this.#insert(node)
   }
 
   static empty(name: string): GraphEditor {
@@ -54,12 +56,16 @@ export class GraphEditor {
 
   /** The node that makes a value; null for inputs and constants. */
   producer(name: string): Node | null {
-    for (const node of this.#nodes) if (node.outputs.includes(name)) return node
-    return null
+    return this.#producers.get(name) ?? null
   }
 
   consumers(name: string): Node[] {
-    return this.nodes.filter((node) => usedNames(node).includes(name))
+    return [...(this.#readers.get(name) ?? [])]
+  }
+
+  /** False for a node that was removed or replaced by a changed copy. */
+  has(node: Node): boolean {
+    return this.#nodes.has(node)
   }
 
   isOutput(name: string): boolean {
@@ -93,7 +99,7 @@ export class GraphEditor {
       outputs: spec.outputs.map((output) => output.name),
       source: spec.source ?? null,
     }
-    this.#nodes.add(node)
+    this.#insert(node)
     return node
   }
 
@@ -102,13 +108,13 @@ export class GraphEditor {
     if (!this.#nodes.has(node)) throw new EdgewrightError('GRAPH_INVALID', `Node ${node.name} is not in this graph.`)
     const updated: Node = { ...node, ...change }
     // a Set keeps insertion order; finish() sorts anyway
-    this.#nodes.delete(node)
-    this.#nodes.add(updated)
+    this.#delete(node)
+    this.#insert(updated)
     return updated
   }
 
   removeNode(node: Node): void {
-    this.#nodes.delete(node)
+    this.#delete(node)
   }
 
   retype(name: string, type: TensorType): void {
@@ -117,7 +123,7 @@ export class GraphEditor {
 
   /** Every use of `from`, as operand or graph output, becomes a use of `to`. Captured names are left alone. */
   redirect(from: string, to: string): void {
-    for (const node of this.nodes) {
+    for (const node of this.consumers(from)) {
       if (!node.inputs.includes(from)) continue
       this.updateNode(node, { inputs: node.inputs.map((input) => (input === from ? to : input)) })
     }
@@ -143,13 +149,27 @@ export class GraphEditor {
     this.#values.set(name, { name, type, constant })
   }
 
+  #insert(node: Node): void {
+    this.#nodes.add(node)
+    for (const output of node.outputs) this.#producers.set(output, node)
+    for (const name of usedNames(node)) {
+      const readers = this.#readers.get(name)
+      if (readers) readers.add(node)
+      else this.#readers.set(name, new Set([node]))
+    }
+  }
+
+  #delete(node: Node): void {
+    this.#nodes.delete(node)
+    for (const output of node.outputs) if (this.#producers.get(output) === node) this.#producers.delete(output)
+    for (const name of usedNames(node)) this.#readers.get(name)?.delete(node)
+  }
+
   #needed(): Node[] {
-    const producers = new Map<string, Node>()
-    for (const node of this.#nodes) for (const output of node.outputs) producers.set(output, node)
     const needed = new Set<Node>()
     const pending = [...this.outputs]
     while (pending.length > 0) {
-      const node = producers.get(pending.pop()!)
+      const node = this.#producers.get(pending.pop()!)
       if (!node || needed.has(node)) continue
       needed.add(node)
       pending.push(...usedNames(node))

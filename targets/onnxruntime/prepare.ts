@@ -1,0 +1,456 @@
+import { constantOf, numbersOf } from '../../src/graph/constant.ts'
+import { GraphEditor } from '../../src/graph/edit.ts'
+import type { Constant, Graph, Node, Quantization, TensorType, Value } from '../../src/graph/types.ts'
+import { EdgewrightError } from '../../src/error.ts'
+import { activationRange } from '../../src/quantize/activation-range.ts'
+import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
+import { Histogram } from '../../src/quantize/histogram.ts'
+import type { Ranges, TensorRange } from '../../src/quantize/ranges.ts'
+import { biasScaleFloors, quantizeBias, quantizeWeights } from '../../src/quantize/weights.ts'
+import type { Decision, Prepared, TargetOptions } from '../target.ts'
+import { dialectOf, type Dialect } from './numerics.ts'
+import { needsInt8, type Plan, planGraph } from './plan.ts'
+
+/**
+ * The typed graph for ONNX Runtime's CPU provider: integer regions without conversions inside, float islands between
+ * explicit Converts. A graph that already carries quantized types keeps them exactly.
+ */
+export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared {
+  if (options.scheme === 'float') return { graph, decisions: [], integerOnly: false }
+  if (isQuantized(graph)) return keepAsQuantized(graph, options)
+  return new Typing(graph, ranges, options).run()
+}
+
+/** Names of the float values whose range `prepare` will ask for. */
+export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
+  if (options.scheme === 'float' || isQuantized(graph)) return []
+  const plan = planGraph(graph, options)
+  return [...new Set([...plan.sources.values()].flat())]
+}
+
+export function isQuantized(graph: Graph): boolean {
+  for (const value of graph.values.values()) if (value.type.quantization) return true
+  return false
+}
+
+function keepAsQuantized(graph: Graph, options: TargetOptions): Prepared {
+  const decisions: Decision[] = [{ where: graph.name, reason: 'The file already carries scales and zero points: they are kept as they are.' }]
+  const typed = dialectOf(options.cpu).activations === 'uint8' ? unsignedTwin(graph) : graph
+  return { graph: typed, decisions, integerOnly: isIntegerOnly(typed) }
+}
+
+/** Turns a float graph into the typed one, operator by operator. */
+class Typing {
+  readonly #graph: Graph
+  readonly #ranges: Ranges
+  readonly #options: TargetOptions
+  readonly #plan: Plan
+  readonly #dialect: Dialect
+  readonly #editor: GraphEditor
+  readonly #decisions: Decision[] = []
+  readonly #types = new Map<string, Affine>()
+  /** Float value → its name in each form in the typed graph. */
+  readonly #floatNames = new Map<string, string>()
+  readonly #intNames = new Map<string, string>()
+  readonly #readers = new Map<string, Node[]>()
+  readonly #constants = new Map<string, string>()
+
+  constructor(graph: Graph, ranges: Ranges, options: TargetOptions) {
+    this.#graph = graph
+    this.#ranges = ranges
+    this.#options = options
+    this.#plan = planGraph(graph, options)
+    this.#dialect = dialectOf(options.cpu)
+    this.#editor = GraphEditor.empty(graph.name)
+    for (const node of graph.nodes)
+      for (const input of node.inputs)
+        if (input !== null) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node])
+  }
+
+  run(): Prepared {
+    this.#decisions.push({ where: this.#graph.name, reason: `${this.#dialect.activations} activations: ${this.#dialect.reason}.` })
+    for (const name of this.#graph.inputs) this.#addInput(name)
+    for (const node of this.#graph.nodes) {
+      const planned = this.#plan.placements.get(node)!
+      if (planned.how === 'int8') this.#addInteger(node)
+      else if (planned.how === 'float') this.#addFloat(node)
+    }
+    this.#editor.outputs = this.#graph.outputs.map((name) => this.#output(name))
+    const graph = this.#editor.finish()
+    this.#decisions.push(...this.#plan.decisions, ...islandDecisions(this.#graph, this.#plan))
+    return { graph, decisions: this.#decisions, integerOnly: isIntegerOnly(graph) }
+  }
+
+  // -- boundary ----------------------------------------------------------------------------------------------------
+
+  #addInput(name: string): void {
+    const { type } = this.#graph.values.get(name)!
+    if (type.dtype !== 'float32' || this.#options.io === 'float') {
+      this.#editor.addInput(name, type)
+      this.#floatNames.set(name, name)
+      return
+    }
+    const affine = this.#affine(name)
+    const typed = shiftedTo(affine, this.#dialect.activations, this.#options.io)
+    this.#editor.addInput(name, { dtype: this.#options.io, shape: type.shape, quantization: perTensor(typed) })
+    if (this.#options.io === this.#dialect.activations) this.#intNames.set(name, name)
+    else this.#intNames.set(name, this.#convert(name, this.#fresh(`${name}_${this.#dialect.activations}`), this.#intType(name)))
+  }
+
+  #output(name: string): string {
+    const { type, constant } = this.#graph.values.get(name)!
+    if (constant || type.dtype !== 'float32' || this.#options.io === 'float') return this.#asFloat(name)
+    const stored = this.#asInteger(name)
+    if (this.#options.io === this.#dialect.activations) return stored
+    const typed = shiftedTo(this.#affine(name), this.#dialect.activations, this.#options.io)
+    return this.#convert(stored, this.#fresh(name, name), { dtype: this.#options.io, shape: type.shape, quantization: perTensor(typed) })
+  }
+
+  // -- operators ---------------------------------------------------------------------------------------------------
+
+  #addFloat(node: Node): void {
+    const inputs = node.inputs.map((input) => (input === null ? null : this.#asFloat(input)))
+    if (node.op.kind === 'Opaque') for (const capture of node.op.captures) this.#asFloat(capture)
+    const outputs = node.outputs.map((output) => ({ name: output, type: this.#graph.values.get(output)!.type }))
+    for (const output of node.outputs) this.#floatNames.set(output, output)
+    this.#editor.addNode({ name: node.name, op: node.op, inputs, outputs, source: node.source })
+  }
+
+  #addInteger(node: Node): void {
+    const { signature } = this.#plan.placements.get(node)!
+    switch (signature.role) {
+      case 'weighted':
+        return this.#addWeighted(node)
+      case 'saturate': {
+        const name = this.#integerOutput(node.outputs[0]!)
+        this.#convert(this.#asInteger(node.inputs[0]!), name, this.#intType(node.outputs[0]!), node)
+        return
+      }
+      case 'index': {
+        const outputs = node.outputs.map((output) => ({ name: output, type: this.#graph.values.get(output)!.type }))
+        for (const output of node.outputs) this.#floatNames.set(output, output)
+        this.#editor.addNode({ ...copyOf(node), inputs: [this.#asInteger(node.inputs[0]!)], outputs })
+        return
+      }
+      default: {
+        const inputs = node.inputs.map((input, index) => {
+          if (input === null) return null
+          // Gather's indices are what they are
+          return node.op.kind === 'Gather' && index === 1 ? this.#asFloat(input) : this.#asInteger(input)
+        })
+        this.#addNode(node, inputs)
+      }
+    }
+  }
+
+  #addNode(node: Node, inputs: (string | null)[]): void {
+    const outputs = node.outputs.map((output) => {
+      const made = this.#plan.fused.get(output)?.output ?? output
+      return { name: this.#integerOutput(made), type: this.#intType(made) }
+    })
+    this.#editor.addNode({ ...copyOf(node), inputs, outputs })
+  }
+
+  #addWeighted(node: Node): void {
+    const [x, w, bias] = node.inputs as [string, string, (string | null)?]
+    const weights = this.#graph.values.get(w)!.constant
+    if (!weights || this.#graph.values.get(x)!.constant) {
+      const inputs = [this.#asInteger(x), this.#asInteger(w)]
+      return this.#addProduct(node, inputs)
+    }
+    const axis = this.#weightAxis(node, weights)
+    const input = this.#asInteger(x)
+    const inputScale = this.#affine(x).scale
+    const channels = axis === null ? 1 : weights.shape[axis]!
+    const alpha = node.op.kind === 'Gemm' ? node.op.alpha : 1
+    const reals = numbersOf(weights)
+    if (alpha !== 1) for (let i = 0; i < reals.length; i++) reals[i]! *= alpha
+    const biasReals = bias ? this.#biasOf(node, bias) : null
+    const floors = biasScaleFloors(biasReals && axis === null ? [largest(biasReals)] : biasReals, inputScale, channels)
+    const { data, quantization } = quantizeWeights(
+      reals,
+      weights.shape,
+      { method: this.#options.weightRange, axis, limit: this.#dialect.weightLimit },
+      floors,
+    )
+    const stored = this.#constant(w, constantOf('int8', weights.shape, data), quantization)
+    const inputs: (string | null)[] = [input, stored]
+    if (bias && biasReals) {
+      const quantized = quantizeBias(biasReals, inputScale, quantization.scales)
+      inputs.push(this.#constant(bias, constantOf('int32', [biasReals.length], quantized.data), quantized.quantization))
+    }
+    const op = node.op.kind === 'Gemm' && alpha !== 1 ? { ...node.op, alpha: 1 } : node.op
+    this.#addProduct({ ...node, op }, inputs, node)
+  }
+
+  /** `planned`: the node as the plan knows it, where `node` is a changed copy. */
+  #addProduct(node: Node, inputs: (string | null)[], planned: Node = node): void {
+    const output = node.outputs[0]!
+    const made = this.#plan.fused.get(output)?.output ?? output
+    const { signature } = this.#plan.placements.get(planned)!
+    const context = { readersOf: (name: string) => this.#readers.get(name) ?? [], outputs: new Set(this.#graph.outputs) }
+    if (made !== output || needsInt8(made, signature, context, this.#plan.placements, this.#options)) return this.#addNode(node, inputs)
+    this.#floatNames.set(output, output)
+    this.#editor.addNode({ ...copyOf(node), inputs, outputs: [{ name: output, type: this.#graph.values.get(output)!.type }] })
+  }
+
+  #weightAxis(node: Node, weights: Constant): number | null {
+    const narrowed = this.#options.constraints.find(
+      (constraint) =>
+        constraint.kind === 'per-tensor-weights' ||
+        (constraint.kind === 'per-channel-only' && !constraint.operators.includes(node.op.kind)),
+    )
+    if (narrowed) this.#decide(node.name, narrowed.sentence)
+    if (narrowed || !this.#options.perChannel) return null
+    if (node.op.kind === 'Conv') return 0
+    if (node.op.kind === 'Gemm') return node.op.transB ? 0 : 1
+    return weights.shape.length === 2 ? 1 : null
+  }
+
+  #biasOf(node: Node, name: string): number[] {
+    const numbers = numbersOf(this.#graph.values.get(name)!.constant!)
+    const channels = this.#graph.values.get(node.outputs[0]!)!.type.shape[1]!
+    return numbers.length === channels ? numbers : new Array<number>(channels).fill(numbers[0]!)
+  }
+
+  // -- values ------------------------------------------------------------------------------------------------------
+
+  /** The name of a value in integers, converted where only float exists. */
+  #asInteger(name: string): string {
+    const known = this.#intNames.get(name)
+    if (known) return known
+    const constant = this.#graph.values.get(name)!.constant
+    const made = constant
+      ? this.#integerConstant(name, constant)
+      : this.#convert(this.#asFloat(name), this.#fresh(`${name}_quantized`), this.#intType(name))
+    this.#intNames.set(name, made)
+    return made
+  }
+
+  #asFloat(name: string): string {
+    const known = this.#floatNames.get(name)
+    if (known) return known
+    const { constant, type } = this.#graph.values.get(name)!
+    const stored = this.#intNames.get(name)
+    let made: string
+    if (constant) made = this.#constant(name, constant, type.quantization)
+    else if (stored) made = this.#convert(stored, this.#graph.outputs.includes(name) ? name : this.#fresh(`${name}_float`), type)
+    else throw new EdgewrightError('INTERNAL', 'Internal error: a value is used before it is made.', { where: name })
+    this.#floatNames.set(name, made)
+    return made
+  }
+
+  #integerConstant(name: string, constant: Constant): string {
+    const numbers = numbersOf(constant)
+    const { activations } = this.#dialect
+    const affine = affineOf(numbers.reduce((a, b) => Math.min(a, b), 0), numbers.reduce((a, b) => Math.max(a, b), 0), activations)
+    this.#types.set(name, affine)
+    const [low, high] = integerRange[activations]
+    const stored = numbers.map((x) => quantizeNumber(x, affine, low, high))
+    const data = activations === 'int8' ? Int8Array.from(stored) : Uint8Array.from(stored)
+    return this.#constant(name, constantOf(activations, constant.shape, data), perTensor(affine))
+  }
+
+  /** Claims the name of a value that an integer operator makes; float outputs of the graph keep their own name. */
+  #integerOutput(name: string): string {
+    const isFloatOutput = this.#options.io === 'float' && this.#graph.outputs.includes(name)
+    const isShiftedOutput = this.#options.io !== this.#dialect.activations && this.#graph.outputs.includes(name)
+    const made = isFloatOutput || isShiftedOutput ? this.#fresh(`${name}_quantized`) : name
+    this.#intNames.set(name, made)
+    return made
+  }
+
+  #convert(from: string, to: string, type: TensorType, node?: Node): string {
+    this.#editor.addNode({ name: node?.name ?? `convert_${to}`, op: { kind: 'Convert' }, inputs: [from], outputs: [{ name: to, type }], source: node?.source ?? null })
+    return to
+  }
+
+  /** A name not taken yet; names of the float graph are reserved for their own values. */
+  #fresh(wanted: string, own?: string): string {
+    const free = (name: string) => !this.#editor.hasValue(name) && (!this.#graph.values.has(name) || name === own)
+    if (free(wanted)) return wanted
+    for (let i = 1; ; i++) if (free(`${wanted}_${i}`)) return `${wanted}_${i}`
+  }
+
+  /** Adds a constant once, however often it is used with the same scales. */
+  #constant(name: string, constant: Constant, quantization: Quantization | null): string {
+    const key = `${constant.digest} ${JSON.stringify(quantization)}`
+    const known = this.#constants.get(key)
+    if (known) return known
+    const made = this.#editor.addConstant(this.#fresh(name, name), constant, quantization)
+    this.#constants.set(key, made)
+    return made
+  }
+
+  #intType(name: string): TensorType {
+    const { shape } = this.#graph.values.get(name)!.type
+    return { dtype: this.#dialect.activations, shape, quantization: perTensor(this.#affine(name)) }
+  }
+
+  // -- scales ------------------------------------------------------------------------------------------------------
+
+  /** Scale and zero point of a value: those of its class. */
+  #affine(name: string): Affine {
+    const own = this.#types.get(name)
+    if (own) return own
+    const representative = this.#plan.classes.find(name)
+    const known = this.#types.get(representative)
+    const affine = known ?? this.#classAffine(representative)
+    this.#types.set(representative, affine)
+    this.#types.set(name, affine)
+    return affine
+  }
+
+  #classAffine(representative: string): Affine {
+    const sources = this.#plan.sources.get(representative) ?? [representative]
+    const ends = sources.map((source) => this.#sourceRange(source))
+    const min = Math.min(...ends.map((end) => end.min))
+    const max = Math.max(...ends.map((end) => end.max))
+    return affineOf(min, max, this.#dialect.activations)
+  }
+
+  #sourceRange(name: string): { min: number; max: number } {
+    const fixed = this.#fixedRange(name)
+    if (fixed) return fixed
+    const seen = this.#ranges.get(name)
+    if (!seen)
+      throw new EdgewrightError('INTERNAL', 'Internal error: a value was not calibrated.', { where: name })
+    const method = this.#plan.unclipped.has(name) ? ({ kind: 'min-max' } as const) : this.#options.activationRange
+    const range = activationRange(seen, method, { dtype: this.#dialect.activations })
+    const clip = this.#clipOf(name)
+    return { min: Math.max(range.min, clip.min), max: Math.min(range.max, clip.max) }
+  }
+
+  #fixedRange(name: string): { min: number; max: number } | null {
+    for (const [node, { how, signature }] of this.#plan.placements)
+      if (how === 'int8' && signature.role === 'fixed' && node.outputs[0] === name) return signature
+    return null
+  }
+
+  #clipOf(name: string): { min: number; max: number } {
+    for (const fused of this.#plan.fused.values()) if (fused.output === name) return fused
+    for (const [node, { how, signature }] of this.#plan.placements)
+      if (how === 'int8' && signature.role === 'saturate' && node.outputs[0] === name) return signature
+    return { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY }
+  }
+
+  #decide(where: string, reason: string): void {
+    this.#decisions.push({ where, reason })
+  }
+}
+
+function copyOf(node: Node): Pick<Node, 'name' | 'op' | 'source'> {
+  return { name: node.name, op: node.op, source: node.source }
+}
+
+function largest(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
+}
+
+/** The same real numbers in the other signedness: exact. */
+function shiftedTo(affine: Affine, from: 'int8' | 'uint8', to: 'int8' | 'uint8'): Affine {
+  const shift = from === to ? 0 : to === 'uint8' ? 128 : -128
+  return { scale: affine.scale, zeroPoint: affine.zeroPoint + shift }
+}
+
+function islandDecisions(graph: Graph, plan: Plan): Decision[] {
+  const decisions: Decision[] = []
+  for (const node of graph.nodes) {
+    const planned = plan.placements.get(node)!
+    if (planned.how === 'float') decisions.push({ where: node.name, reason: `float: ${planned.reason}` })
+  }
+  return decisions
+}
+
+/** True where nothing computes in float between the conversions at the boundary. */
+export function isIntegerOnly(typed: Graph): boolean {
+  return typed.nodes.every((node) => {
+    if (node.op.kind === 'Convert') {
+      const touchesBoundary =
+        typed.inputs.includes(node.inputs[0]!) || node.outputs.some((output) => typed.outputs.includes(output))
+      return touchesBoundary
+    }
+    return node.inputs.every((input) => {
+      if (input === null) return true
+      const { type } = typed.values.get(input)!
+      return type.quantization !== null || type.dtype !== 'float32'
+    })
+  })
+}
+
+/**
+ * The same network with unsigned activations: every int8 activation becomes uint8 with its zero point + 128. Weights
+ * stay signed. It computes the same integers shifted by 128, so it stands in for the signed one on x64. Inputs and
+ * outputs keep their type; a Convert shifts there.
+ */
+export function unsignedTwin(typed: Graph): Graph {
+  const weights = weightOperands(typed)
+  const editor = GraphEditor.empty(typed.name)
+  const renamed = new Map<string, string>()
+  const unsigned = (type: TensorType): TensorType => ({
+    dtype: 'uint8',
+    shape: type.shape,
+    quantization: { ...type.quantization!, zeroPoints: type.quantization!.zeroPoints.map((zero) => zero + 128) },
+  })
+  const shifts = ({ name, type }: Value) =>
+    type.dtype === 'int8' && type.quantization !== null && type.quantization.axis === null && !weights.has(name)
+  const shift = (from: string, to: string, type: TensorType) =>
+    editor.addNode({ name: `convert_${to}`, op: { kind: 'Convert' }, inputs: [from], outputs: [{ name: to, type }] })
+  const free = (wanted: string) => {
+    for (let i = 0; ; i++) {
+      const name = i === 0 ? wanted : `${wanted}_${i}`
+      if (!typed.values.has(name) && !editor.hasValue(name)) return name
+    }
+  }
+  for (const name of typed.inputs) {
+    const value = typed.values.get(name)!
+    editor.addInput(name, value.type)
+    if (!shifts(value)) continue
+    const inside = free(`${name}_unsigned`)
+    shift(name, inside, unsigned(value.type))
+    renamed.set(name, inside)
+  }
+  for (const value of typed.values.values()) {
+    if (!value.constant) continue
+    const stored = shifts(value)
+      ? constantOf('uint8', value.constant.shape, Uint8Array.from(numbersOf(value.constant), (element) => element + 128))
+      : value.constant
+    editor.addConstant(value.name, stored, shifts(value) ? unsigned(value.type).quantization : value.type.quantization)
+  }
+  for (const node of typed.nodes) {
+    const outputs = node.outputs.map((name) => {
+      const value = typed.values.get(name)!
+      if (!shifts(value)) return { name, type: value.type }
+      if (typed.outputs.includes(name)) renamed.set(name, free(`${name}_unsigned`))
+      return { name: renamed.get(name) ?? name, type: unsigned(value.type) }
+    })
+    editor.addNode({ ...copyOf(node), inputs: node.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name))), outputs })
+  }
+  for (const name of typed.outputs) {
+    const inside = renamed.get(name)
+    if (inside && !typed.inputs.includes(name)) shift(inside, name, typed.values.get(name)!.type)
+  }
+  editor.outputs = [...typed.outputs]
+  return editor.finish()
+}
+
+function weightOperands(typed: Graph): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const node of typed.nodes) {
+    const { kind } = node.op
+    if (kind !== 'Conv' && kind !== 'Gemm' && kind !== 'MatMul' && kind !== 'ConvTranspose') continue
+    for (const name of node.inputs.slice(1)) if (name && typed.values.get(name)!.constant) names.add(name)
+  }
+  return names
+}
+
+/** All that the members of a class have seen, together. */
+export function mergedRange(ranges: readonly TensorRange[], name: string): TensorRange {
+  const histogram = new Histogram(name)
+  for (const range of ranges) if (range.histogram) histogram.merge(range.histogram)
+  return {
+    min: Math.min(...ranges.map((range) => range.min)),
+    max: Math.max(...ranges.map((range) => range.max)),
+    ...(ranges.every((range) => range.histogram) ? { histogram } : {}),
+  }
+}
