@@ -12,22 +12,37 @@ export function constantOfNumbers(
   numbers: ArrayLike<number | bigint>,
 ): Constant {
   const bytes = new Uint8Array(byteLength(dtype, shape))
-  const data = viewAs(dtype, bytes)
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
-    for (let i = 0; i < numbers.length; i++) data[i] = toBigInt(numbers[i]!)
-  } else if (dtype === 'int4' || dtype === 'uint4') {
+  if (dtype === 'int4' || dtype === 'uint4') {
     for (let i = 0; i < numbers.length; i++) bytes[i >> 1]! |= (Number(numbers[i]) & 15) << ((i & 1) * 4)
   } else {
-    const encode = encoders[dtype as keyof typeof encoders] ?? Number
-    for (let i = 0; i < numbers.length; i++) data[i] = encode(Number(numbers[i]))
+    const data = viewAs(dtype, bytes)
+    for (let i = 0; i < numbers.length; i++) data[i] = encodeElement(dtype, numbers[i]!) as never
   }
   return constantOfBytes(dtype, shape, bytes)
 }
 
-const encoders = {
-  bool: (number: number) => (number === 0 ? 0 : 1),
-  float16: numberToFloat16,
-  bfloat16: numberToBfloat16,
+/** An element as its typed array takes it. */
+export function encodeElement(dtype: DType, element: number | bigint): number | bigint {
+  switch (dtype) {
+    case 'int64':
+    case 'uint64':
+      return toBigInt(element)
+    case 'bool':
+      return Number(element) === 0 ? 0 : 1
+    case 'float16':
+      return numberToFloat16(Number(element))
+    case 'bfloat16':
+      return numberToBfloat16(Number(element))
+    default:
+      // a wide bigint must wrap before it becomes a number
+      return typeof element === 'bigint' && isInteger(dtype)
+        ? Number(BigInt.asIntN(32, element))
+        : Number(element)
+  }
+}
+
+export function isInteger(dtype: DType): boolean {
+  return dtype.startsWith('int') || dtype.startsWith('uint')
 }
 
 const view = new DataView(new ArrayBuffer(8))
@@ -60,6 +75,6 @@ export function roundHalfEven(number: number): number {
   return floor % 2 === 0 ? floor : floor + 1
 }
 
-function toBigInt(number: number | bigint): bigint {
+export function toBigInt(number: number | bigint): bigint {
   return typeof number === 'bigint' ? number : BigInt(Math.trunc(number))
 }

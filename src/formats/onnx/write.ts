@@ -74,8 +74,8 @@ export function writeOnnx(graph: Graph, options: WriteOptions = {}): Uint8Array 
       name: options.name ?? graph.name,
       node: nodes,
       initializer: initializers,
-      input: graph.inputs.map((name) => valueInfo(valueOf(graph, name))),
-      output: outputs.map((name) => valueInfo(valueOf(graph, name))),
+      input: graph.inputs.map((name) => valueInfo(namedValue(graph, name))),
+      output: outputs.map((name) => valueInfo(namedValue(graph, name))),
     },
   })
 }
@@ -104,7 +104,7 @@ function namesInSubgraphs(graph: Graph, payloads: ReadonlyMap<Node, OnnxNode>): 
 function requireRealCaptures(graph: Graph): void {
   for (const { op, name } of graph.nodes)
     for (const captured of op.kind === 'Opaque' ? op.captures : [])
-      if (valueOf(graph, captured).type.quantization)
+      if (namedValue(graph, captured).type.quantization)
         throw new EdgewrightError(
           'GRAPH_INVALID',
           `The subgraph of ${name} captures ${JSON.stringify(captured)}, which is quantized.`,
@@ -136,7 +136,7 @@ function shapeOf({ shape }: TensorType) {
   return { dim: shape.map((dimValue) => ({ dimValue })) }
 }
 
-function valueOf(graph: Graph, name: string): Value {
+function namedValue(graph: Graph, name: string): Value {
   const value = graph.values.get(name)
   if (!value)
     throw new EdgewrightError('GRAPH_INVALID', `No value is named ${JSON.stringify(name)}.`, {
