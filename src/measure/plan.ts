@@ -45,7 +45,13 @@ export type PlanStep =
    * Inference on samples: `input` files hold `count` tensors one after another, one file per input; outputs are
    * written the same way to `output` files, one per output.
    */
-  | { readonly do: 'infer'; readonly artifact: string; readonly inputs: readonly string[]; readonly outputs: readonly string[]; readonly count: number }
+  | {
+      readonly do: 'infer'
+      readonly artifact: string
+      readonly inputs: readonly string[]
+      readonly outputs: readonly string[]
+      readonly count: number
+    }
   /** Samples the board's conditions and does nothing else. */
   | { readonly do: 'idle'; readonly seconds: number }
 
@@ -61,15 +67,27 @@ export interface Plan {
 /** Lines of the runner. `seq` counts from 0 without gaps; `t` is CLOCK_MONOTONIC nanoseconds. */
 export type RunnerEvent = { readonly seq: number; readonly t: number } & (
   | { readonly type: 'hello'; readonly runner: string; readonly pid: number; readonly schema: 1 }
-  | { readonly type: 'loaded'; readonly artifact: string; readonly runtime: string; readonly loadNs: number; readonly rssBytes: number
+  | {
+      readonly type: 'loaded'
+      readonly artifact: string
+      readonly runtime: string
+      readonly loadNs: number
+      readonly rssBytes: number
       /** Inputs as bound; outputs as declared, with −1 for a dimension the model leaves open and `other` for no tensor. */
       readonly inputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
-      readonly outputs: readonly { name: string; dtype: string; shape: readonly number[] }[] }
+      readonly outputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
+    }
   | { readonly type: 'step'; readonly index: number; readonly do: PlanStep['do']; readonly artifact?: string }
   /** The session's first inference, in whatever step it fell; it is no part of that step's latencies. */
   | { readonly type: 'first'; readonly artifact: string; readonly ns: number }
   /** A batch of raw latencies, in order; `at` is the start of the first. */
-  | { readonly type: 'latency'; readonly step: number; readonly artifact: string; readonly at: number; readonly ns: readonly number[] }
+  | {
+      readonly type: 'latency'
+      readonly step: number
+      readonly artifact: string
+      readonly at: number
+      readonly ns: readonly number[]
+    }
   | { readonly type: 'sensor'; readonly name: string; readonly value: number }
   /** The runtime's own profile, beside the events file. */
   | { readonly type: 'operators'; readonly artifact: string; readonly file: string }

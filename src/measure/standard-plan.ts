@@ -1,0 +1,135 @@
+import type { Bounds, Plan, PlanArtifact, PlanStep } from './plan.ts'
+
+/** How long to measure. Results of different presets are not compared. */
+export const presets = {
+  /** A first look: two seconds. */
+  quick: {
+    warmup: { minCount: 1, minSeconds: 0.2, maxCount: 1_000_000, maxSeconds: 5 },
+    measure: { minCount: 10, minSeconds: 2, maxCount: 1_000_000, maxSeconds: 20 },
+    profile: { minCount: 5, minSeconds: 0.2, maxCount: 200, maxSeconds: 5 },
+  },
+  /** At least 100 inferences and 10 seconds, as MLPerf's LoadGen asks by default; 300 where time allows, so that p99 stands. */
+  standard: {
+    warmup: { minCount: 1, minSeconds: 0.5, maxCount: 1_000_000, maxSeconds: 10 },
+    measure: { minCount: 300, minSeconds: 10, maxCount: 10_000_000, maxSeconds: 60 },
+    profile: { minCount: 10, minSeconds: 0.5, maxCount: 500, maxSeconds: 10 },
+  },
+} as const satisfies Record<string, { warmup: Bounds; measure: Bounds; profile: Bounds }>
+
+export type Preset = keyof typeof presets
+
+/** A model to be measured; paths are absolute on the board. */
+export interface Subject {
+  /** A plain word, e.g. `float` or `int8`. */
+  readonly id: string
+  readonly library: string
+  readonly model: string
+  /** Tensor files by input position; none: seeded random inputs. */
+  readonly inputs?: readonly string[]
+  readonly shapes?: readonly (readonly number[])[]
+}
+
+export interface StandardPlanRequest {
+  /** Measured side by side: two are interleaved, so that both meet the same temperature, clock and neighbours. */
+  readonly subjects: readonly Subject[]
+  readonly threads: readonly number[]
+  readonly preset: Preset
+  readonly affinity?: readonly number[]
+  readonly seed?: number
+  /** Also measure each at this fixed rate; 0 or absent: flat out only. */
+  readonly rateHz?: number
+  /** Also take operator times, in sessions of their own. */
+  readonly operators?: boolean
+  readonly sensors?: Plan['sensors']
+  readonly sensorPeriodMs?: number
+  /** Done before anything is measured, e.g. `infer` steps; artifacts are named by `artifactId`. */
+  readonly before?: readonly PlanStep[]
+}
+
+/** How the plan names a subject at a thread count. */
+export function artifactId(subject: string, threads: number): string {
+  return `${subject}-t${threads}`
+}
+
+/** How the plan names a subject's profiled session. */
+export function profileId(subject: string, threads: number): string {
+  return `${subject}-t${threads}-operators`
+}
+
+/**
+ * The plan behind `bench` and `run`: for each thread count, warm every subject up, measure them side by side, then at the
+ * fixed rate, then by operator. Peak memory is not to be read off it (several sessions share its process): see memoryPlan.
+ */
+export function standardPlan(request: StandardPlanRequest): Plan {
+  const { subjects, preset, rateHz = 0, operators = false } = request
+  const bounds = presets[preset]
+  const artifacts: PlanArtifact[] = []
+  const steps: PlanStep[] = [...(request.before ?? [])]
+  for (const threads of request.threads) {
+    const ids = subjects.map((subject) => artifactId(subject.id, threads))
+    for (const subject of subjects) artifacts.push(planArtifact(request, subject, threads, false))
+    for (const artifact of ids) steps.push({ do: 'warmup', artifact, ...bounds.warmup })
+    if (ids.length === 1) steps.push({ do: 'measure', artifact: ids[0]!, rateHz: 0, ...bounds.measure })
+    // Palindromic turns (A B B A) cancel a linear drift of the clock or temperature.
+    if (ids.length > 1)
+      steps.push({ do: 'interleave', artifacts: [...ids, ...ids.toReversed()], block: 5, ...bounds.measure })
+    if (rateHz > 0)
+      for (const artifact of ids) steps.push({ do: 'measure', artifact, rateHz, ...bounds.measure })
+    if (!operators) continue
+    for (const subject of subjects) {
+      artifacts.push(planArtifact(request, subject, threads, true))
+      steps.push({ do: 'measure', artifact: profileId(subject.id, threads), rateHz: 0, ...bounds.profile })
+    }
+  }
+  return {
+    schema: 1,
+    artifacts,
+    steps,
+    sensors: request.sensors ?? [],
+    sensorPeriodMs: request.sensorPeriodMs ?? 1000,
+  }
+}
+
+/** One subject alone in its process, a few inferences: its peak resident memory is the run's. */
+export function memoryPlan(
+  request: Pick<StandardPlanRequest, 'affinity' | 'seed'>,
+  subject: Subject,
+  threads: number,
+): Plan {
+  return {
+    schema: 1,
+    artifacts: [planArtifact(request, subject, threads, false)],
+    steps: [
+      {
+        do: 'warmup',
+        artifact: artifactId(subject.id, threads),
+        minCount: 4,
+        minSeconds: 0,
+        maxCount: 4,
+        maxSeconds: 60,
+      },
+    ],
+    sensors: [],
+    sensorPeriodMs: 1000,
+  }
+}
+
+function planArtifact(
+  { affinity = [], seed = 0 }: Pick<StandardPlanRequest, 'affinity' | 'seed'>,
+  { id, library, model, inputs = [], shapes }: Subject,
+  threads: number,
+  profile: boolean,
+): PlanArtifact {
+  return {
+    id: profile ? profileId(id, threads) : artifactId(id, threads),
+    backend: 'onnxruntime',
+    library,
+    model,
+    threads,
+    affinity,
+    profile,
+    inputs,
+    ...(shapes === undefined ? {} : { shapes }),
+    seed,
+  }
+}
