@@ -42,7 +42,7 @@ export async function saveRun(store: string, document: RunDocument, files: RunFi
     await writeSynced(temporary, 'run.json', `${JSON.stringify(checked, null, 2)}\n`)
     await rename(temporary, path)
   } catch (cause) {
-    await rm(temporary, { recursive: true, force: true })
+    await rm(temporary, { recursive: true, force: true }).catch(() => {})
     throw new EdgewrightError('STORE_BROKEN', `The run ${checked.runId} could not be kept.`, {
       where: path,
       saw: cause instanceof Error ? cause.message : String(cause),
