@@ -2,7 +2,7 @@ import { EdgewrightError } from '../../error.ts'
 import { GraphEditor, sortTopologically } from '../../graph/edit.ts'
 import { inferTypes } from '../../graph/infer.ts'
 import type { Op, OpKind } from '../../graph/ops.ts'
-import type { Constant, Graph, NodeSource, Quantization, TensorType } from '../../graph/types.ts'
+import type { Constant, Value, Graph, NodeSource, Quantization, TensorType } from '../../graph/types.ts'
 import { foldSmall } from './read-fold.ts'
 import { NotExpressible } from './read-operator.ts'
 import type { ExternalFolder } from './read-tensor.ts'
@@ -42,8 +42,18 @@ export class GraphInReading {
   readonly #resolved = new Map<string, string>()
   readonly #nodeNames = new Set<string>()
   readonly #read = new Set<string>()
+  readonly #raw: ReadonlySet<string>
+  /** Values found in this pass that the next must read as plain integers. */
+  readonly rawDemanded = new Set<string>()
 
-  constructor(name: string, names: NameUse, folder: ExternalFolder, boundBatch: number) {
+  constructor(
+    name: string,
+    names: NameUse,
+    folder: ExternalFolder,
+    boundBatch: number,
+    raw: ReadonlySet<string>,
+  ) {
+    this.#raw = raw
     this.editor = GraphEditor.empty(name)
     this.#names = names
     this.folder = folder
@@ -66,6 +76,16 @@ export class GraphInReading {
 
   knows(name: string): boolean {
     return this.#resolved.has(name)
+  }
+
+  /** Whether the integers of a value are read as they are, so that they must not stand for reals. */
+  isRaw(name: string): boolean {
+    return this.#raw.has(name)
+  }
+
+  /** Has a value that was read as quantized read as plain integers in the next pass. */
+  demandRaw(name: string): void {
+    if (this.editor.type(name).quantization) this.rawDemanded.add(name)
   }
 
   /** Our value of an ONNX name. */
@@ -109,6 +129,8 @@ export class GraphInReading {
     const operands = inputs.map((name) => (name === null ? null : this.editor.value(name)))
     while (operands.at(-1) === null) operands.pop()
     const where = `${source.opType} ${JSON.stringify(source.name || outputs[0])}`
+    if (op.kind !== 'Convert' && outputs.some((name) => this.#raw.has(name)))
+      for (const operand of operands) if (operand) this.demandRaw(operand.name)
     const resultTypes = types ?? this.#resultTypes(op, operands, outputs.length, where)
     const folded = foldSmall(op, operands, resultTypes)
     if (folded) {
@@ -128,7 +150,12 @@ export class GraphInReading {
 
   /** Says how the integers of a value map to reals; false where an operator has read them as they are. */
   quantize(name: string, quantization: Quantization): boolean {
-    if (!this.editor.inputs.includes(name) || this.#read.has(name) || this.#names.captured.has(name))
+    if (
+      this.#raw.has(name) ||
+      !this.editor.inputs.includes(name) ||
+      this.#read.has(name) ||
+      this.#names.captured.has(name)
+    )
       return false
     this.editor.retype(name, { ...this.editor.type(name), quantization })
     return true
@@ -196,7 +223,7 @@ export class GraphInReading {
 
   #resultTypes(
     op: Op,
-    operands: readonly ({ type: TensorType } | null)[],
+    operands: readonly (Value | null)[],
     outputCount: number,
     where: string,
   ): TensorType[] {

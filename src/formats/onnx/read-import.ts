@@ -28,13 +28,35 @@ export interface Imported {
   readonly unknown: ReadonlyMap<string, string>
 }
 
-/** One pass over the file. `known` are types that a run of the model has told. */
+/** Integers that something reads as they are travel back one operator a pass. */
+const mostPasses = 32
+
+/** Reads the operators in order. `known` are types that a run of the model has told. */
 export function importGraph(task: ImportTask, known: ReadonlyMap<string, TensorType>): Imported {
+  const raw = new Set<string>()
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const imported = importOnce(task, known, raw)
+    if (imported.rawDemanded.size === 0) return imported
+    for (const name of imported.rawDemanded) raw.add(name)
+  }
+  throw new EdgewrightError(
+    'OPERATOR_UNSUPPORTED',
+    'The model uses quantized values as plain integers in too long a chain.',
+    { where: task.graph.name },
+  )
+}
+
+function importOnce(
+  task: ImportTask,
+  known: ReadonlyMap<string, TensorType>,
+  raw: ReadonlySet<string>,
+): Imported & { rawDemanded: ReadonlySet<string> } {
   const graph = new GraphInReading(
     task.graph.name || 'main',
     namesOf(task.graph, task.nodes),
     task.folder,
     task.bound.batch,
+    raw,
   )
   const state: State = {
     task,
@@ -57,12 +79,14 @@ export function importGraph(task: ImportTask, known: ReadonlyMap<string, TensorT
         constantOfTensor(tensor, `initializer ${JSON.stringify(tensor.name)}`, task.folder),
       )
   for (const [index, flat] of task.nodes.entries()) readNode(state, flat, index)
-  if (state.unknown.size > 0) return { read: null, warnings: [], unknown: state.unknown }
+  const { rawDemanded } = graph
+  if (state.unknown.size > 0 || rawDemanded.size > 0)
+    return { read: null, warnings: [], unknown: state.unknown, rawDemanded }
   const outputs = task.graph.output.map(({ name }) => name)
   if (outputs.length === 0) throw new EdgewrightError('MODEL_BROKEN', 'The model has no outputs.')
   if (new Set(outputs).size < outputs.length)
     throw new EdgewrightError('MODEL_BROKEN', 'Two outputs of the model have the same name.')
-  return { read: graph.finish(outputs), warnings: state.warnings, unknown: state.unknown }
+  return { read: graph.finish(outputs), warnings: state.warnings, unknown: state.unknown, rawDemanded }
 }
 
 interface State {
@@ -87,15 +111,18 @@ function readNode(state: State, { node, opsets }: FlatNode, index: number): void
   }
   const dynamic = reads.some((name) => state.dynamic.has(name))
   const strings = reads.some((name) => graph.editor.type(graph.resolve(name)).dtype === 'string')
+  let types: readonly TensorType[] | undefined
   if (read && !dynamic && !strings) {
     try {
       read(new OnnxOperator(node, index, opsets.get('')!, graph))
       return
     } catch (error) {
       if (!(error instanceof NotExpressible)) throw error
+      types = error.types
     }
   }
-  carry(state, { node, opsets }, index, dynamic)
+  for (const name of reads) graph.demandRaw(graph.resolve(name))
+  carry(state, { node, opsets }, index, { afterDynamic: dynamic, types })
 }
 
 function block(state: State, node: OnnxNode, index: number, opaque: boolean): void {
@@ -105,8 +132,20 @@ function block(state: State, node: OnnxNode, index: number, opaque: boolean): vo
   }
 }
 
+interface Carried {
+  /** Whether something before has a shape that depends on the data. */
+  readonly afterDynamic: boolean
+  /** Types of the results where the operator's reader knows them. */
+  readonly types: readonly TensorType[] | undefined
+}
+
 /** Carries an operator verbatim. */
-function carry(state: State, { node, opsets }: FlatNode, index: number, afterDynamic: boolean): void {
+function carry(
+  state: State,
+  { node, opsets }: FlatNode,
+  index: number,
+  { afterDynamic, types: stated }: Carried,
+): void {
   const { graph } = state
   const isConstant = (name: string) => graph.editor.value(graph.resolve(name)).constant !== null
   const declared = state.task.declared
@@ -114,8 +153,8 @@ function carry(state: State, { node, opsets }: FlatNode, index: number, afterDyn
   const fixed = branches && node.output.every((name) => declared.has(name))
   const dynamic = afterDynamic || (!fixed && hasDataDependentShape(node, isConstant))
   const types = node.output.map(
-    (name) =>
-      state.known.get(name) ?? constantType(node) ?? (dynamic && !branches ? undefined : declared.get(name)),
+    (name, i) =>
+      stated?.[i] ?? state.known.get(name) ?? constantType(node) ?? (dynamic && !branches ? undefined : declared.get(name)),
   )
   if (types.includes(undefined)) {
     for (const [i, output] of node.output.entries()) {

@@ -9,7 +9,15 @@ import type { OnnxNode, OnnxTensor } from './proto.ts'
 import { constantOfTensor } from './read-tensor.ts'
 
 /** Why an operator cannot be said in our op set as it stands in the file; the operator is then carried verbatim. */
-export class NotExpressible extends Error {}
+export class NotExpressible extends Error {
+  /** The types of its results, where they are known all the same. */
+  readonly types: readonly TensorType[] | undefined
+
+  constructor(reason: string, types?: readonly TensorType[]) {
+    super(reason)
+    this.types = types
+  }
+}
 
 /** One ONNX operator being read: its operands with their types, and what is made of it. */
 export class OnnxOperator {
@@ -190,9 +198,9 @@ export class OnnxOperator {
     return this.#graph.quantize(name, quantization)
   }
 
-  dtypeOnly(index: number, allowed: readonly DType[]): void {
-    const { dtype } = this.type(index)
-    if (!allowed.includes(dtype)) throw new NotExpressible(`its input is ${dtype}`)
+  /** Whether something reads the output's integers as they are, so that they cannot stand for reals. */
+  isReadRaw(output: number): boolean {
+    return this.#graph.isRaw(this.#node.output[output] ?? '')
   }
 
   #outputNames(): string[] {
@@ -240,14 +248,4 @@ export function scalarConstant(dtype: DType, value: number): Constant | null {
 function smallFloat16(value: number): number {
   const bits = new Uint32Array(Float32Array.of(value).buffer)[0]!
   return ((((bits >>> 23) & 255) - 112) << 10) | ((bits >>> 13) & 1023)
-}
-
-/** Whether a numpy broadcast of the shapes is `shape` itself. */
-export function broadcastsTo(shape: readonly number[], from: readonly number[]): boolean {
-  const lead = shape.length - from.length
-  return lead >= 0 && from.every((dimension, i) => dimension === 1 || dimension === shape[lead + i])
-}
-
-export function sameElements(a: readonly number[], b: readonly number[]): boolean {
-  return elementCount(a) === elementCount(b)
 }

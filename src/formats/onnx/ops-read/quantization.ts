@@ -1,5 +1,5 @@
 import { numbersOf } from '../../../graph/constant.ts'
-import type { Quantization } from '../../../graph/types.ts'
+import type { Quantization, TensorType } from '../../../graph/types.ts'
 import { dtypeOfDataType } from '../proto.ts'
 import { NotExpressible, type OnnxOperator } from '../read-operator.ts'
 import type { ReadTable } from './table.ts'
@@ -11,27 +11,35 @@ function readQuantize(operator: OnnxOperator): void {
   const stated = dtypeOfDataType(operator.attributes.int('output_dtype', 0))
   const dtype = operator.has(2) ? operator.type(2).dtype : (stated ?? 'uint8')
   const { shape } = operator.type(0)
-  operator.produce(
-    { kind: 'Convert' },
-    [operator.input(0)],
-    [{ dtype, shape, quantization: parameters(operator, shape) }],
-  )
+  const plain = { dtype, shape, quantization: null }
+  const quantization = orVerbatim(operator, plain)
+  if (operator.isReadRaw(0)) throw new NotExpressible('its integers are read as they are', [plain])
+  if (operator.type(0).dtype !== 'float32')
+    throw new NotExpressible(`it quantizes ${operator.type(0).dtype}`, [plain])
+  operator.produce({ kind: 'Convert' }, [operator.input(0)], [{ ...plain, quantization }])
 }
 
 /** A quantized constant gets its scale beside it; a plain integer input becomes a quantized one. */
 function readDequantize(operator: OnnxOperator): void {
   const type = operator.type(0)
-  const wanted = parameters(operator, type.shape)
+  const plain = { dtype: operator.type(1).dtype, shape: type.shape, quantization: null }
+  const wanted = orVerbatim(operator, plain)
+  if (plain.dtype !== 'float32') throw new NotExpressible(`it makes ${plain.dtype}`, [plain])
   const constant = operator.constant(0)
   let source = operator.input(0)
   if (constant) source = operator.addConstant('quantized', constant, wanted)
   else if (type.quantization ? !same(type.quantization, wanted) : !operator.quantize(source, wanted))
-    throw new NotExpressible('its scale is not that of the value it reads')
-  operator.produce(
-    { kind: 'Convert' },
-    [source],
-    [{ dtype: operator.type(1).dtype, shape: type.shape, quantization: null }],
-  )
+    throw new NotExpressible('its scale is not that of the value it reads', [plain])
+  operator.produce({ kind: 'Convert' }, [source], [plain])
+}
+
+/** Parameters that our types cannot hold leave the operator as it is, with its types known. */
+function orVerbatim(operator: OnnxOperator, plain: TensorType): Quantization {
+  try {
+    return parameters(operator, plain.shape)
+  } catch (error) {
+    throw error instanceof NotExpressible ? new NotExpressible(error.message, [plain]) : error
+  }
 }
 
 function parameters(operator: OnnxOperator, shape: readonly number[]): Quantization {
