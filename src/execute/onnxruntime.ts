@@ -1,7 +1,9 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { EdgewrightError } from '../error.ts'
+import type { TensorType } from '../graph/types.ts'
 import { type DType, elementCount, type Tensor, type TensorData } from '../tensor.ts'
 import type { Evaluator, TensorInfo } from './evaluator.ts'
+import { randomTensor } from './random.ts'
 
 export interface OnnxEvaluatorOptions {
   /** Intra-operator threads; default 1, which keeps results independent of the machine. */
@@ -133,4 +135,20 @@ function infoOf(metadata: InferenceSession.ValueMetadata): TensorInfo {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/**
+ * Element types and shapes of the named outputs of an ONNX file, from one run on seeded random inputs. Where a shape
+ * depends on the data, it is the shape of this run.
+ */
+export async function inferOpaqueTypes(modelBytes: Uint8Array, outputNames: readonly string[]): Promise<Map<string, TensorType>> {
+  // without fusions: a file that only a rewritten graph can run must be refused here
+  const evaluator = await createOnnxEvaluator(modelBytes, { optimize: 'basic' })
+  try {
+    const feeds = new Map(evaluator.inputs.map((info) => [info.name, randomTensor(info)]))
+    const results = await evaluator.run(feeds, outputNames)
+    return new Map([...results].map(([name, { dtype, shape }]) => [name, { dtype, shape: [...shape], quantization: null }]))
+  } finally {
+    await evaluator.close()
+  }
 }
