@@ -7,7 +7,7 @@ import type { Graph, Node, Quantization, TensorType, Value } from './types.ts'
  */
 export function printGraph(graph: Graph): string {
   const lines = [
-    `graph ${escape(graph.name)}(${graph.inputs.map((name) => typed(graph, name)).join(', ')}) {`,
+    `graph ${escapeName(graph.name)}(${graph.inputs.map((name) => typed(graph, name)).join(', ')}) {`,
     ...graph.nodes.map((node) => `  ${printNode(graph, node)}`),
     `  return ${graph.outputs.map((name) => reference(graph, name)).join(', ')}`,
     '}',
@@ -45,18 +45,18 @@ function typed(graph: Graph, name: string): string {
 
 function reference(graph: Graph, name: string): string {
   const value: Value | undefined = graph.values.get(name)
-  return `${value?.constant ? '@' : '%'}${escape(name)}`
+  return `${value?.constant ? '@' : '%'}${escapeName(name)}`
 }
 
 function operatorName(op: Op): string {
   if (op.kind === 'Opaque')
-    return escape(`${op.format}.${op.domain ? `${op.domain}.` : ''}${op.opType}@${op.opset}`)
+    return escapeName(`${op.format}.${op.domain ? `${op.domain}.` : ''}${op.opType}@${op.opset}`)
   return 'fn' in op ? (op.kind === 'Reduce' ? `Reduce${op.fn}` : op.fn) : op.kind
 }
 
 function printAttributes(op: Op): string {
   if (op.kind === 'Opaque')
-    return op.captures.length > 0 ? ` {captures: ${op.captures.map(escape).join(', ')}}` : ''
+    return op.captures.length > 0 ? ` {captures: ${op.captures.map(escapeName).join(', ')}}` : ''
   const shown = Object.entries(op).flatMap(([name, value]) =>
     name === 'kind' || name === 'fn' || value === null || value === 'channels-first'
       ? []
@@ -71,7 +71,7 @@ function printAttribute(value: unknown): string {
 }
 
 /** A name as it is where it is plain, else as a JSON string in ASCII: also bidirectional and invisible characters. */
-function escape(name: string): string {
+function escapeName(name: string): string {
   if (/^[\w./:@+-]+$/.test(name)) return name
   return JSON.stringify(name).replace(
     /[^\x20-\x7e]/g,

@@ -64,8 +64,7 @@ function verifyValue(graph: Graph, key: string, { name, type, constant }: Value)
 function verifyQuantization(graph: Graph, name: string, type: TensorType, quantization: Quantization): void {
   const { scales, zeroPoints, axis } = quantization
   const range = storedRanges[type.dtype]
-  if (!range)
-    return fail(graph, `${quote(name)} is quantized as ${type.dtype}, which stores no quantized integers.`)
+  if (!range) fail(graph, `${quote(name)} is quantized as ${type.dtype}, which stores no quantized integers.`)
   if (axis !== null && !(Number.isInteger(axis) && axis >= 0 && axis < type.shape.length))
     fail(graph, `The quantization axis ${axis} of ${quote(name)} is outside its shape.`, describe(type))
   const wanted = axis === null ? 1 : type.shape[axis]!
