@@ -85,7 +85,7 @@ function okResult(
       clockKHz: { start: 1_800_000, end: 1_800_000, min: 1_800_000, max: 1_800_000 },
     },
     warnings: [],
-    verdict: { choice: 'int8', sentence: 'Ship int8: 1.84 times as fast at 0.2 points of accuracy.' },
+    verdict: { choice: 'int8', sentence: 'Ship int8: 1.83 times as fast at 0.2 points of accuracy.' },
     size: { floatBytes: 95_744, int8Bytes: 38_412, floatWeightBytes: 88_000, int8WeightBytes: 22_000 },
     operators: {
       float: [
