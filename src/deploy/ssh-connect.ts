@@ -3,6 +3,7 @@ import ssh2, { type Client, type ConnectConfig } from 'ssh2'
 import { EdgewrightError } from '../error.ts'
 import type { ConnectionSpec } from './connection-spec.ts'
 import { parseConnectionSpec } from './connection-spec.ts'
+import { dial } from './dial.ts'
 import { type HostKeyPolicy, hostKeyCheck } from './host-key.ts'
 import { printable } from './printable.ts'
 import { Authentication, type AuthOptions, type SecretPrompt } from './ssh-auth.ts'
@@ -110,12 +111,7 @@ async function connectHost(
   const prompt: SecretPrompt | undefined =
     options.prompt === undefined ? undefined : (question) => clock.pausedFor(() => options.prompt!(question))
   const authentication = new Authentication(settings, { ...options, prompt })
-  const sock =
-    through === undefined
-      ? undefined
-      : await clock.race(forward(through, settings), () =>
-          unreachable(label, `no answer through the jump host within ${deadlineMs} ms`),
-        )
+  const sock = await openTransport(settings, through, clock, label, options.signal)
   const client = new ssh2.Client()
 
   return new Promise<Client>((resolve, reject) => {
@@ -168,7 +164,7 @@ async function connectHost(
     })
     const keepalive = options.keepalive ?? { intervalMs: 3000, countMax: 4 }
     client.connect({
-      ...(sock === undefined ? { host: settings.hostName, port: settings.port } : { sock: sock as never }),
+      sock: sock as never,
       username: settings.user,
       readyTimeout: 0,
       keepaliveInterval: keepalive.intervalMs,
@@ -203,6 +199,25 @@ const defaultCiphers = [
   'aes192-ctr',
   'aes256-ctr',
 ]
+
+/** The bytes under SSH: a TCP connection, or a channel of the jump host before. */
+async function openTransport(
+  settings: SshSettings,
+  through: Client | undefined,
+  clock: PausableDeadline,
+  label: string,
+  signal: AbortSignal | undefined,
+): Promise<Duplex> {
+  const late = () => unreachable(label, 'no answer in time')
+  if (through !== undefined) return clock.race(forward(through, settings), late, signal)
+  const dialing = dial(settings.hostName, settings.port)
+  try {
+    return await clock.race(dialing.socket, late, signal)
+  } catch (error) {
+    dialing.giveUp()
+    throw error instanceof EdgewrightError ? error : explain(error as Error, label, false, [])
+  }
+}
 
 function forward(through: Client, settings: SshSettings): Promise<Duplex> {
   return new Promise((resolve, reject) => {
@@ -289,13 +304,18 @@ class PausableDeadline {
     }
   }
 
-  race<T>(work: Promise<T>, late: () => Error): Promise<T> {
+  race<T>(work: Promise<T>, late: () => Error, signal?: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
+      const onAbort = () => reject(new EdgewrightError('INTERRUPTED', 'Interrupted while connecting.'))
       this.onExpiry(() => reject(late()))
-      work.then(resolve, (error) => {
-        this.stop()
-        reject(error)
-      })
+      if (signal?.aborted) onAbort()
+      signal?.addEventListener('abort', onAbort, { once: true })
+      work
+        .then(resolve, (error) => {
+          this.stop()
+          reject(error)
+        })
+        .finally(() => signal?.removeEventListener('abort', onAbort))
     })
   }
 
