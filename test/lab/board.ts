@@ -1,4 +1,5 @@
 import type { BoardCpu, BoardModel } from './identity.ts'
+import { startSystemBoard } from './system-board.ts'
 import { startUserBoard } from './user-board.ts'
 
 export interface BoardOptions {
@@ -59,5 +60,5 @@ export interface Board {
 
 /** Starts an emulated board and waits until its SSH server greets. The caller stops it. */
 export async function startBoard(options: BoardOptions = {}): Promise<Board> {
-  return startUserBoard(options)
+  return options.kind === 'system' ? startSystemBoard(options) : startUserBoard(options)
 }
