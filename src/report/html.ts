@@ -1,0 +1,88 @@
+import type { RawLatency, RunDocument, RunResult } from '../store/document.ts'
+import { formatBytes, formatPoints, formatRatio, formatShare, formatNs, formatTime } from './format.ts'
+import { deviceCard } from './page/device.ts'
+import { Markup, markup } from './page/markup.ts'
+import { style } from './page/style.ts'
+import { timelineScript } from './page/timeline.ts'
+
+/** Nothing may be fetched, whatever a hostile name manages to become. */
+const policy =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+/**
+ * One self-contained page: float beside int8 on every device, how latency is distributed, where the time goes, and what
+ * was measured where and how. It loads nothing.
+ *
+ * @param raw Raw latencies by the path that `results[].samples` names, as `loadRaw` returns them; what is missing is not drawn.
+ */
+export function renderHtml(document: RunDocument, raw: Readonly<Record<string, RawLatency>>): string {
+  const { model, results } = document
+  const name = model.path.split(/[/\\]/).at(-1) ?? model.path
+  const cards = results.map((result, i) => deviceCard(result, i, raw))
+  const drawsTimeline = cards.some(({ text }) => text.includes('class="timeline"'))
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<title>${name}: float beside int8</title>
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<main>
+${header(document, name)}
+${results.length > 1 && overview(results)}
+${cards}
+<footer>Edgewright ${document.edgewright}. Raw samples and the full document are kept in <code>.edgewright/runs/${document.runId}/</code>.</footer>
+</main>
+${drawsTimeline && timelineScript()}
+</body>
+</html>
+`.text
+}
+
+function header({ model, runId, createdAt, results }: RunDocument, name: string): Markup {
+  const failed = results.filter(({ status }) => status === 'failed').length
+  const skipped = results.filter(({ status }) => status === 'skipped').length
+  return markup`<header>
+<h1>${name}: float beside int8</h1>
+<p class="facts"><span>${formatBytes(model.bytes)}</span><span>sha256 <code>${model.sha256.slice(0, 16)}</code></span><span>${formatTime(createdAt)}</span><span>run <code>${runId}</code></span></p>
+<p class="lead">${headline(results)}</p>
+${failed + skipped > 0 && markup`<p class="bad">${[failed > 0 ? `${failed} of ${results.length} failed` : null, skipped > 0 ? `${skipped} of ${results.length} skipped` : null].filter((part) => part !== null).join(', ')}: see below.</p>`}
+</header>`
+}
+
+/** The verdicts in one line: where int8 wins, where float does. */
+function headline(results: readonly RunResult[]): string {
+  const measured = results.filter(({ status, verdict }) => status === 'ok' && verdict !== null)
+  if (measured.length === 0) return 'No device was measured.'
+  if (measured.length === 1) return measured[0]!.verdict!.sentence
+  const words = {
+    int8: 'int8 wins on',
+    float: 'float wins on',
+    either: 'no difference on',
+    undecided: 'undecided on',
+  } as const
+  return (Object.keys(words) as (keyof typeof words)[])
+    .map((choice) => ({ choice, on: measured.filter(({ verdict }) => verdict!.choice === choice) }))
+    .filter(({ on }) => on.length > 0)
+    .map(
+      ({ choice, on }) =>
+        `${words[choice]} ${on.length <= 3 ? on.map(({ device }) => device).join(', ') : `${on.length} devices`}`,
+    )
+    .join('; ')
+    .replace(/^./, (first) => first.toUpperCase())
+    .concat('.')
+}
+
+function overview(results: readonly RunResult[]): Markup {
+  return markup`<section class="card"><h2>All devices</h2><div class="scroll"><table style="margin-top:12px">
+<thead><tr><th>device</th><th class="hide-narrow">threads</th><th><span class="key float"></span>float p50</th><th><span class="key int8"></span>int8 p50</th><th>speed</th><th class="hide-narrow">accuracy</th><th class="hide-narrow">agreement</th><th>ship</th></tr></thead>
+<tbody>${results.map(
+    (result, i) => markup`<tr><td><a href="#device-${i}" style="color:inherit">${result.device}</a></td>
+<td class="hide-narrow">${result.threads}</td><td>${result.baseline?.latency ? formatNs(result.baseline.latency.p50Ns) : '–'}</td><td>${result.latency ? formatNs(result.latency.p50Ns) : '–'}</td>
+<td class="main">${result.speedup === null ? '–' : formatRatio(result.speedup)}</td><td class="hide-narrow">${typeof result.accuracy?.drop === 'number' ? formatPoints(-result.accuracy.drop) : '–'}</td>
+<td class="hide-narrow">${typeof result.accuracy?.agreement === 'number' ? formatShare(result.accuracy.agreement) : '–'}</td><td>${result.status === 'ok' ? (result.verdict?.choice ?? '–') : markup`<span class="bad">${result.status}</span>`}</td></tr>`,
+  )}</tbody></table></div></section>`
+}

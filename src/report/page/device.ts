@@ -1,0 +1,158 @@
+import type { Latency, RawLatency, RunResult } from '../../store/document.ts'
+import {
+  formatBytes,
+  formatDb,
+  formatMicrojoules,
+  formatNs,
+  formatPoints,
+  formatRatio,
+  formatShare,
+  formatSpeedup,
+} from '../format.ts'
+import { parityText } from '../table.ts'
+import { conditionsList } from './conditions.ts'
+import { distributionChart, type Series } from './distribution.ts'
+import { type Markup, markup } from './markup.ts'
+import { operatorsChart } from './operators-chart.ts'
+import { timelineChart } from './timeline.ts'
+
+/** Everything about one device: the verdict, the figures, why they are so, and how they were measured. */
+export function deviceCard(
+  result: RunResult,
+  position: number,
+  raw: Readonly<Record<string, RawLatency>>,
+): Markup {
+  const series = (['float', 'int8'] as const).flatMap((kind): Series[] => {
+    const path = result.samples?.[kind]
+    const found = path && Object.hasOwn(raw, path) ? raw[path] : undefined
+    return found === undefined ? [] : [{ kind, ns: found.ns }]
+  })
+  const where = [
+    result.profile,
+    result.target,
+    result.threads === null ? null : `${result.threads} ${result.threads === 1 ? 'thread' : 'threads'}`,
+    result.runtime && `${result.runtime.name} ${result.runtime.version}`,
+  ].filter((part) => part !== null)
+  return markup`<section class="card" id="device-${position}">
+<h2>${result.device}${badge(result)}</h2>
+<p class="facts">${where.map((part) => markup`<span>${part}</span>`)}</p>
+${result.verdict && markup`<p class="lead ${result.verdict.choice === 'float' ? 'warn' : result.verdict.choice === 'int8' ? 'good' : ''}">${result.verdict.sentence}</p>`}
+${failure(result)}
+${result.conditions?.emulated && note(`Emulated by ${result.conditions.emulated}: absolute times are not a board’s. Results and the comparison of outputs hold; speed does not carry over.`, null)}
+${result.calibrated === false && note('Not calibrated: ranges come from random inputs, so accuracy means nothing yet.', 'Give --data with a hundred samples or more.')}
+${result.warnings.map(({ code, message, hint }) => note(message, hint, code))}
+${
+  result.status === 'ok' &&
+  markup`<div class="split"><div>${figures(result)}</div>${
+    series.length > 0 &&
+    markup`<figure><figcaption>Share of inferences that took no longer than a time. The dots are the medians.</figcaption>${distributionChart(series)}</figure>`
+  }</div>`
+}
+${result.operators && operatorsChart(result.operators)}
+${timelineChart(`timeline-${position}`, series)}
+${result.layers && result.layers.length > 0 && layers(result.layers)}
+${result.constraints && result.constraints.length > 0 && constraints(result.constraints)}
+${conditionsList(result)}
+</section>`
+}
+
+function badge({ status, conditions }: RunResult): Markup | false {
+  if (status !== 'ok')
+    return markup`<span class="badge ${status === 'failed' ? 'bad' : 'warn'}">${status}</span>`
+  return conditions?.emulated ? markup`<span class="badge warn">emulated</span>` : false
+}
+
+function failure({ status, error }: RunResult): Markup | false {
+  if (status === 'ok' && error === undefined) return false
+  return markup`<div class="note ${status === 'failed' ? 'bad' : ''}"><p>${error?.message ?? 'No reason was given.'} <code>${error?.code ?? 'INTERNAL'}</code></p>
+${error?.saw && markup`<p>Seen: ${error.saw}${error.where && ` (${error.where})`}</p>`}${error?.hint && markup`<p>${error.hint}</p>`}</div>`
+}
+
+function note(message: string, hint: string | null, code?: string): Markup {
+  return markup`<div class="note"><p>${message}${code && markup` <code>${code}</code>`}</p>${hint && markup`<p>${hint}</p>`}</div>`
+}
+
+/** Float beside int8. The third column is what changes. */
+function figures(result: RunResult): Markup {
+  const { accuracy, baseline, latency, memory, size, speedup, energy, parity } = result
+  const rows = [
+    size &&
+      row(
+        'Model file',
+        formatBytes(size.floatBytes),
+        formatBytes(size.int8Bytes),
+        formatRatio(size.int8Bytes / Math.max(1, size.floatBytes)),
+      ),
+    size?.floatWeightBytes !== undefined &&
+      size.int8WeightBytes !== undefined &&
+      row(
+        'Weights',
+        formatBytes(size.floatWeightBytes),
+        formatBytes(size.int8WeightBytes),
+        formatRatio(size.int8WeightBytes / Math.max(1, size.floatWeightBytes)),
+      ),
+    accuracy &&
+      accuracy.int8 !== null &&
+      row(
+        `Accuracy, ${accuracy.metric}`,
+        accuracy.float === null ? '–' : formatShare(accuracy.float),
+        formatShare(accuracy.int8),
+        accuracy.drop === null ? '' : formatPoints(-accuracy.drop),
+      ),
+    accuracy &&
+      accuracy.agreement !== null &&
+      row('Agrees with float', '', formatShare(accuracy.agreement), ''),
+    typeof accuracy?.sqnrDb === 'number' && row('Output SQNR', '', formatDb(accuracy.sqnrDb), ''),
+    ...latencyRows(baseline?.latency ?? null, latency, speedup),
+    row('Peak memory', bytes(baseline?.memory?.peakRssBytes), bytes(memory?.peakRssBytes), ''),
+    row('Energy per inference', '', energy.value === null ? '–' : formatMicrojoules(energy.value), ''),
+  ]
+  const under = [
+    accuracy && `Accuracy on ${accuracy.samples} samples, computed on the ${accuracy.measuredOn}.`,
+    parity && sentence(parityText(result)),
+    energy.value === null && energy.reason && `No energy: ${energy.reason}`,
+  ].filter((line) => typeof line === 'string')
+  return markup`<table><thead><tr><th></th><th><span class="key float"></span>float</th><th><span class="key int8"></span>${result.scheme === null || result.scheme === 'full-int8' ? 'int8' : result.scheme}</th><th></th></tr></thead><tbody>${rows}</tbody></table>
+${under.map((line) => markup`<p class="quiet" style="margin:6px 0 0">${line}</p>`)}`
+}
+
+function latencyRows(float: Latency | null, int8: Latency | null, speedup: number | null): Markup[] {
+  if (float === null && int8 === null) return []
+  const time = (ns: number | null | undefined) => (ns === null || ns === undefined ? '–' : formatNs(ns))
+  return [
+    row(
+      'Median (p50)',
+      time(float?.p50Ns),
+      time(int8?.p50Ns),
+      speedup === null ? '' : formatSpeedup(speedup),
+      true,
+    ),
+    row('p90', time(float?.p90Ns), time(int8?.p90Ns), ''),
+    row('p99', time(float?.p99Ns), time(int8?.p99Ns), ''),
+    row('Fastest', time(float?.minNs), time(int8?.minNs), ''),
+    row('First inference', time(float?.firstNs), time(int8?.firstNs), ''),
+    row('Inferences', float ? String(float.count) : '–', int8 ? String(int8.count) : '–', ''),
+  ]
+}
+
+function row(name: string, float: string, int8: string, change: string, main = false): Markup {
+  const cell = (text: string) => markup`<td${main && markup` class="main"`}>${text}</td>`
+  return markup`<tr><th scope="row">${name}</th>${cell(float)}${cell(int8)}${cell(change)}</tr>`
+}
+
+function layers(worst: NonNullable<RunResult['layers']>): Markup {
+  return markup`<h3>Where int8 differs most from float</h3><table><thead><tr><th>layer</th><th>operator</th><th>SQNR</th></tr></thead>
+<tbody>${worst.slice(0, 8).map(({ name, operator, sqnrDb }) => markup`<tr><td><code>${name}</code></td><td>${operator}</td><td>${formatDb(sqnrDb)}</td></tr>`)}</tbody></table>`
+}
+
+function constraints(list: NonNullable<RunResult['constraints']>): Markup {
+  return markup`<h3>What the board sets</h3><ul class="plain">${list.map(({ sentence: text, basis, source }) => markup`<li>${text} <span class="quiet">${basis}: ${source.join(', ')}</span></li>`)}</ul>`
+}
+
+function bytes(count: number | null | undefined): string {
+  return count === null || count === undefined ? '–' : formatBytes(count)
+}
+
+function sentence(text: string): string {
+  return text === '' ? '' : `${text[0]!.toUpperCase()}${text.slice(1)}.`
+}

@@ -1,0 +1,99 @@
+import { formatNs } from '../format.ts'
+import { Markup, markup } from './markup.ts'
+
+const width = 560
+const height = 260
+const left = 46
+const right = 14
+const top = 12
+const bottom = 38
+const points = 300
+
+/** A series of raw latencies with the colour it has everywhere on the page. */
+export interface Series {
+  readonly kind: 'float' | 'int8'
+  readonly ns: readonly number[]
+}
+
+/**
+ * Cumulative distribution of latency as SVG: for each time the share of inferences that took no longer. Drawn here, so
+ * that it shows without scripts, in mail and on paper.
+ */
+export function distributionChart(series: readonly Series[]): Markup {
+  const sorted = series
+    .filter(({ ns }) => ns.length > 0)
+    .map(({ kind, ns }) => ({ kind, ns: Float64Array.from(ns).sort() }))
+  if (sorted.length === 0) return markup``
+  const low = Math.min(...sorted.map(({ ns }) => ns[0]!))
+  const high = Math.max(...sorted.map(({ ns }) => ns.at(-1)!))
+  const axis = axisOf(Math.max(1, low), Math.max(high, low + 1))
+  const y = (share: number) => height - bottom - share * (height - top - bottom)
+  const path = (ns: Float64Array) => {
+    const steps = Math.min(points, ns.length)
+    const at = Array.from({ length: steps }, (_, i) => Math.round(((i + 1) / steps) * ns.length) - 1)
+    const start = `M${axis.x(ns[0]!).toFixed(1)} ${y(0).toFixed(1)}`
+    return (
+      at.reduce(
+        (d, index) => `${d}H${axis.x(ns[index]!).toFixed(1)}V${y((index + 1) / ns.length).toFixed(1)}`,
+        start,
+      ) + `H${width - right}`
+    )
+  }
+  const ticksY = [0, 0.25, 0.5, 0.75, 0.9, 1]
+  const label = sorted
+    .map(
+      ({ kind, ns }) =>
+        `${kind}: median ${formatNs(ns[Math.floor(ns.length / 2)]!)} of ${ns.length} inferences`,
+    )
+    .join('; ')
+  return markup`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Cumulative distribution of latency. ${label}">
+${ticksY.map((share) => markup`<line class="grid" x1="${left}" x2="${width - right}" y1="${y(share)}" y2="${y(share)}"/><text x="${left - 6}" y="${y(share) + 4}" text-anchor="end">${(share * 100).toFixed(0)} %</text>`)}
+${axis.ticks.map((ns) => markup`<line class="grid" x1="${axis.x(ns).toFixed(1)}" x2="${axis.x(ns).toFixed(1)}" y1="${top}" y2="${height - bottom}"/><text x="${axis.x(ns).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${formatTick(ns)}</text>`)}
+<text x="${(left + width - right) / 2}" y="${height - 4}" text-anchor="middle">time of one inference${axis.logarithmic ? ' (logarithmic)' : ''}</text>
+${sorted.map(({ kind, ns }) => markup`<path class="line ${kind}" d="${new Markup(path(ns))}"/><circle class="dot ${kind}" cx="${axis.x(ns[Math.floor(ns.length / 2)]!).toFixed(1)}" cy="${y(0.5)}" r="4"/>`)}
+</svg>`
+}
+
+interface Axis {
+  readonly logarithmic: boolean
+  readonly ticks: readonly number[]
+  x(ns: number): number
+}
+
+/** Logarithmic where the slowest takes over six times as long as the fastest, so that neither curve is a wall. */
+function axisOf(low: number, high: number): Axis {
+  const span = width - left - right
+  if (high / low > 6) {
+    const [from, to] = [Math.log10(low * 0.95), Math.log10(high * 1.05)]
+    const ticks: number[] = []
+    for (let decade = 10 ** Math.floor(from); decade <= high * 1.05; decade *= 10)
+      for (const step of [1, 2, 5]) ticks.push(decade * step)
+    return {
+      logarithmic: true,
+      ticks: ticks.filter((ns) => ns >= low * 0.95 && ns <= high * 1.05).slice(0, 12),
+      x: (ns) => left + ((Math.log10(ns) - from) / (to - from)) * span,
+    }
+  }
+  const margin = (high - low) * 0.03
+  const [from, to] = [Math.max(0, low - margin), high + margin]
+  const step = niceStep((to - from) / 6)
+  const first = Math.ceil(from / step)
+  const count = Math.max(0, Math.floor(to / step) - first + 1)
+  return {
+    logarithmic: false,
+    ticks: Array.from({ length: Math.min(12, count) }, (_, i) => (first + i) * step),
+    x: (ns) => left + ((ns - from) / (to - from)) * span,
+  }
+}
+
+function niceStep(rough: number): number {
+  const decade = 10 ** Math.floor(Math.log10(rough))
+  return decade * ([1, 2, 5].find((step) => step * decade >= rough) ?? 10)
+}
+
+/** `4.5 ms` rather than `4.50 ms`: an axis needs no false digits. */
+function formatTick(ns: number): string {
+  return formatNs(ns)
+    .replace(/(\.\d*?)0+ /, '$1 ')
+    .replace('. ', ' ')
+}

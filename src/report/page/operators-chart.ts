@@ -1,0 +1,43 @@
+import type { RunResult } from '../../store/document.ts'
+import { formatNs, formatShare } from '../format.ts'
+import { type Markup, markup } from './markup.ts'
+import { type OperatorKind, type OperatorSplit, splitOperators } from './operators.ts'
+
+const kindWords: Record<OperatorKind, string> = {
+  integer: '',
+  conversion: 'only int8 needs it',
+  float: 'stays in float',
+  movement: '',
+}
+
+/** Time by operator, float beside int8, so that a reader sees where int8 wins and what eats the gain. */
+export function operatorsChart({ float, int8 }: NonNullable<RunResult['operators']>): Markup {
+  const split = splitOperators(float, int8)
+  const longest = Math.max(1, ...split.pairs.flatMap(({ floatNs, int8Ns }) => [floatNs, int8Ns]))
+  const bar = (kind: 'float' | 'int8', ns: number) =>
+    // The number needs room beside the longest bar.
+    markup`<div>${ns > 0 ? markup`<span class="bar ${kind}" style="width:${((ns / longest) * 72).toFixed(2)}%"></span>${formatNs(ns)}` : '–'}</div>`
+  return markup`<h3>Time by operator</h3>
+<p class="quiet">${explanation(split)} From a profiled session of its own, which is slower than the one that latency is taken from.</p>
+<div class="operators">${split.pairs.map(
+    ({ name, floatNs, int8Ns, kind }) =>
+      markup`<div class="name">${name}${int8Ns > 0 && kindWords[kind] !== '' && markup`<small>${kindWords[kind]}</small>`}</div><div class="bars">${bar('float', floatNs)}${bar('int8', int8Ns)}</div>`,
+  )}</div>`
+}
+
+/** Where the int8 network spends its time, in one or two sentences. */
+function explanation({ floatNs, int8Ns, int8ByKind }: OperatorSplit): string {
+  if (int8Ns === 0) return `float: ${formatNs(floatNs)}.`
+  const parts = (
+    [
+      ['integer', 'in integer kernels'],
+      ['float', 'in operators that stay in float'],
+      ['conversion', 'in conversions between them'],
+      ['movement', 'in moving values'],
+    ] as const
+  )
+    .filter(([kind]) => int8ByKind[kind] > 0)
+    .map(([kind, words]) => `${formatShare(int8ByKind[kind] / int8Ns)} ${words}`)
+  const sum = `All operators: ${formatNs(floatNs)} in float, ${formatNs(int8Ns)} in int8.`
+  return `${sum} int8 spends ${parts.join(', ')}.`
+}
