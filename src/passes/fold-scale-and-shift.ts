@@ -22,7 +22,7 @@ export const foldScaleAndShift: Pass = {
     const editor = new GraphEditor(graph)
     const notes = new Map<string, Omit<PassNote, 'pass'>>()
     const changed = rewriteAll(editor, (node) => {
-      if (!mayScaleAndShift(node)) return false
+      if (!mayScaleAndShift(editor, node)) return false
       const before = foldBackward(editor, node)
       if (before === null) return true
       const after = foldForward(editor, node)
@@ -34,8 +34,10 @@ export const foldScaleAndShift: Pass = {
   },
 }
 
-function mayScaleAndShift({ op }: Node): boolean {
-  return op.kind === 'BatchNormalization' || (op.kind === 'Binary' && ['Add', 'Sub', 'Mul', 'Div'].includes(op.fn))
+function mayScaleAndShift(editor: GraphEditor, node: Node): boolean {
+  const { op } = node
+  if (op.kind === 'BatchNormalization') return true
+  return op.kind === 'Binary' && ['Add', 'Sub', 'Mul', 'Div'].includes(op.fn) && constantSide(editor, node) !== null
 }
 
 /** Into the operator that makes its operand. Null when done, else why not. */

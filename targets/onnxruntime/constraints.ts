@@ -63,14 +63,24 @@ export const constraints: readonly Constraint[] = [
     check: (node) => (node.op.kind === 'Gemm' && node.op.transA ? saw('transA') : ok),
   },
   {
-    id: 'resize-nearest-or-linear',
-    sentence: 'A Resize is nearest or linear, without antialiasing, and does not extrapolate.',
+    id: 'resize-nearest',
+    sentence: 'A Resize is nearest and stays inside its input.',
     basis: 'observed',
+    remedy: 'A linear Resize runs in float between a dequantization and a quantization.',
     check({ op }) {
       if (op.kind !== 'Resize') return ok
-      if (op.mode === 'cubic') return saw('cubic')
-      if (op.antialias) return saw('antialias')
+      if (op.mode !== 'nearest') return saw(op.mode)
       return op.coordinateTransformation === 'tf_crop_and_resize' ? saw('tf_crop_and_resize') : ok
+    },
+  },
+  {
+    id: 'batch-1-matrix',
+    sentence: 'A constant matrix product has a matrix of weights, not a batch of them.',
+    basis: 'assumed',
+    check(node, graph) {
+      if (node.op.kind !== 'MatMul') return ok
+      const weights = constantOperand(node, graph, 1)
+      return !weights || weights.shape.length === 2 ? ok : saw(`weights of shape [${weights.shape.join(', ')}]`)
     },
   },
 ]

@@ -55,6 +55,7 @@ export function signatureOf(op: Op): Signature {
     case 'Tile':
     case 'Split':
     case 'Resize':
+    case 'DepthToSpace':
     case 'Identity':
       return move
     case 'Reduce':
@@ -78,7 +79,6 @@ export function signatureOf(op: Op): Signature {
       return island('Fold it into a convolution, or write it as a depthwise 1×1 convolution.')
     case 'GlobalMaxPool':
       return island('Write it as a MaxPool over the whole extent.')
-    case 'DepthToSpace':
     case 'SpaceToDepth':
       return island('Write it as Reshape, Transpose, Reshape.')
     case 'Pad':

@@ -44,7 +44,7 @@ export function planGraph(graph: Graph, options: TargetOptions): Plan {
   const classes = new ScaleClasses()
   const mixedConcats = uniteScales(context, placements, fused, classes)
   const sources = classSources(context, placements, fused, classes, mixedConcats, options)
-  return { placements, fused, classes, sources, unclipped: unclippedValues(context, options), decisions }
+  return { placements, fused, classes, sources, unclipped: unclippedValues(context), decisions }
 }
 
 /** Who makes and who reads each value; the editor's own search is linear. */
@@ -194,28 +194,41 @@ function neighbours(context: Context, node: Node): Node[] {
   return [...before, ...after].filter((neighbour): neighbour is Node => neighbour !== undefined)
 }
 
-/** Values that must have one scale. Returns the concats of which some input keeps a scale of its own. */
+/**
+ * Unites values that must have one scale. Returns the concats of which some input keeps a scale of its own.
+ *
+ * A class that does the clipping of a Relu or Clip must not be widened beyond the bounds, so a concat takes such an
+ * input into its class only where all its inputs are clipped alike.
+ */
 function uniteScales(
   context: Context,
   placements: ReadonlyMap<Node, PlannedNode>,
   fused: ReadonlyMap<string, FusedOutput>,
   classes: ScaleClasses,
 ): ReadonlySet<Node> {
+  const clips = new Map<string, string>()
+  for (const { output, min, max } of fused.values()) clips.set(output, `${min} ${max}`)
+  const clipOf = (name: string) => clips.get(classes.find(name)) ?? 'none'
   const mixed = new Set<Node>()
+  // nodes are in topological order: an operand's class and clip are known before its readers'
   for (const node of context.graph.nodes) {
-    const planned = placements.get(node)!
-    if (planned.how !== 'int8') continue
-    if (planned.signature.role === 'move') for (const output of node.outputs) classes.unite(node.inputs[0]!, output)
-    if (planned.signature.role !== 'concat') continue
+    const { how, signature } = placements.get(node)!
+    if (how !== 'int8') continue
     const output = node.outputs[0]!
-    for (const input of node.inputs) {
-      if (input === null) continue
+    if (signature.role === 'saturate') clips.set(output, `${signature.min} ${signature.max}`)
+    if (signature.role === 'move') for (const moved of node.outputs) classes.unite(node.inputs[0]!, moved)
+    if (signature.role !== 'concat') continue
+    const inputs = node.inputs.filter((input): input is string => input !== null)
+    const alike = new Set(inputs.map((input) => (context.isConstant(input) ? 'constant' : clipOf(input)))).size === 1
+    const clip = clipOf(inputs[0]!)
+    for (const input of inputs) {
       const producer = context.producers.get(input)
       const own = context.isConstant(input) || !producer || placements.get(producer)!.how === 'float'
       // an input that others read too keeps its finer scale; the kernel rescales it
-      if (own || context.readersOf(input).length > 1 || fused.has(input)) mixed.add(node)
+      if (own || context.readersOf(input).length > 1 || !(alike || clipOf(input) === 'none')) mixed.add(node)
       else classes.unite(output, input)
     }
+    if (alike && clip !== 'none') clips.set(classes.find(output), clip)
   }
   return mixed
 }
@@ -272,7 +285,7 @@ export function needsInt8(
 const keepsOrder = new Set(['Softmax', 'LogSoftmax', 'Sigmoid', 'ArgMax', 'ArgMin', 'Cast'])
 
 /** Logits, scores and boxes: graph outputs and what reaches one through moves and monotonous functions. */
-function unclippedValues(context: Context, options: TargetOptions): Set<string> {
+function unclippedValues(context: Context): Set<string> {
   const values = new Set<string>(context.outputs)
   for (const node of [...context.graph.nodes].reverse()) {
     const { role } = signatureOf(node.op)
@@ -281,6 +294,5 @@ function unclippedValues(context: Context, options: TargetOptions): Set<string> 
   }
   // raw samples are as they are: only activations have tails worth cutting
   for (const input of context.graph.inputs) values.add(input)
-  void options
   return values
 }
