@@ -24,5 +24,7 @@ export function foldSmall(
 }
 
 function isSmall({ dtype, shape, quantization }: TensorType): boolean {
-  return quantization === null && dtype !== 'string' && (elementCount(shape) * dtypeBits[dtype]) / 8 <= mostBytes
+  return (
+    quantization === null && dtype !== 'string' && (elementCount(shape) * dtypeBits[dtype]) / 8 <= mostBytes
+  )
 }

@@ -154,7 +154,10 @@ function carry(
   const dynamic = afterDynamic || (!fixed && hasDataDependentShape(node, isConstant))
   const types = node.output.map(
     (name, i) =>
-      stated?.[i] ?? state.known.get(name) ?? constantType(node) ?? (dynamic && !branches ? undefined : declared.get(name)),
+      stated?.[i] ??
+      state.known.get(name) ??
+      constantType(node) ??
+      (dynamic && !branches ? undefined : declared.get(name)),
   )
   if (types.includes(undefined)) {
     for (const [i, output] of node.output.entries()) {

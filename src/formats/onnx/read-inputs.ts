@@ -98,8 +98,8 @@ function bindSymbols(
       `The shape given for input ${JSON.stringify(input.name)} ${message}.`,
       { where: input.name, saw },
     )
-  if (asked.some((size) => !Number.isSafeInteger(size) || size < 1))
-    throw invalid('is not of positive whole numbers', `[${asked.join(',')}]`)
+  if (asked.some((size) => !Number.isSafeInteger(size) || size < 0))
+    throw invalid('is not of whole numbers', `[${asked.join(',')}]`)
   if (!dimensions) return
   const stated = `[${dimensions.map((dimension) => dimension ?? '?').join(',')}]`
   if (dimensions.length !== asked.length)

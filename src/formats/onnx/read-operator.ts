@@ -162,6 +162,11 @@ export class OnnxOperator {
     this.#graph.emit(op, inputs, this.#outputNames(), this.#nodeName(), this.#source, types)
   }
 
+  /** Makes the first output only; the others are made otherwise or used by nothing. */
+  produceFirst(op: Op, inputs: readonly (string | null)[]): void {
+    this.#graph.emit(op, inputs, this.#outputNames().slice(0, 1), this.#nodeName(), this.#source)
+  }
+
   /** An operator in between; gives its value's name. `like` names the value after what it is. */
   step(op: Op, inputs: readonly (string | null)[], like: string, type?: TensorType): string {
     const base = this.#node.output[0] || this.#nodeName()

@@ -64,7 +64,7 @@ async function importWithHost(task: ImportTask, model: OnnxModel, options: ReadO
     if (read) return { read, warnings }
     const names = [...unknown.keys()]
     if (!options.inferOpaque) throw unknownType(names[0]!, unknown.get(names[0]!)!)
-    const types = await options.inferOpaque(modelMaking(model, task, names), names)
+    const types = await tryOut(options.inferOpaque, modelMaking(model, task, names), names)
     for (const name of names) {
       const type = types.get(name)
       if (!type) throw unknownType(name, unknown.get(name)!)
@@ -76,6 +76,31 @@ async function importWithHost(task: ImportTask, model: OnnxModel, options: ReadO
     'The model chains too many operators whose results are only known by running them.',
     { where: task.graph.name },
   )
+}
+
+/** What a run on made-up inputs cannot tell leaves the operators refused by name. */
+async function tryOut(
+  inferOpaque: InferOpaque,
+  bytes: Uint8Array,
+  names: string[],
+): Promise<Map<string, TensorType>> {
+  try {
+    return await inferOpaque(bytes, names)
+  } catch (error) {
+    if (error instanceof EdgewrightError && error.kind !== 'input') throw error
+    throw new EdgewrightError(
+      'OPERATOR_UNSUPPORTED',
+      'The operators that are carried verbatim could not be tried out on this computer.',
+      {
+        where: names.slice(0, 8).join(', '),
+        saw:
+          (error instanceof EdgewrightError ? error.saw : undefined) ??
+          (error instanceof Error ? error.message : String(error)),
+        hint: 'Run shape inference on the model when exporting it, or export it without these operators.',
+        cause: error,
+      },
+    )
+  }
 }
 
 function unknownType(name: string, operator: string): EdgewrightError {

@@ -5,7 +5,7 @@ import { autoPad, forwardWindow, perDimension, spatialShape } from './window.ts'
 export const pool: ReadTable = {
   MaxPool: (operator) => {
     operator.onlyFirstOutput('the indices')
-    operator.produce({ kind: 'MaxPool', ...windowOf(operator) }, [operator.input(0)])
+    operator.produceFirst({ kind: 'MaxPool', ...windowOf(operator) }, [operator.input(0)])
   },
   AveragePool: (operator) => {
     const countIncludePad = operator.attributes.flag('count_include_pad')
