@@ -95,7 +95,7 @@ export function createEventParser(): EventParser {
       }
       if (start < chunk.byteLength) {
         // A copy: the caller may use its buffer again.
-        pending.push(chunk.slice(start))
+        pending.push(new Uint8Array(chunk.subarray(start)))
         pendingBytes += chunk.byteLength - start
       }
       if (pendingBytes > maxLineBytes) throw answerInvalid(`a line of more than ${maxLineBytes} bytes`)

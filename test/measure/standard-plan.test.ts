@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodePlan } from '../../src/measure/encode-plan.ts'
+import type { PlanArtifact } from '../../src/measure/plan.ts'
+import { memoryPlan, presets, standardPlan } from '../../src/measure/standard-plan.ts'
+
+const float = { id: 'float', library: '/l', model: '/f.onnx' }
+const int8 = { id: 'int8', library: '/l', model: '/i.onnx' }
+
+test('float and int8 are warmed up, then measured in mirrored turns, at each thread count', () => {
+  const { steps, artifacts } = standardPlan({ subjects: [float, int8], threads: [1, 4], preset: 'standard' })
+  assert.deepEqual(
+    artifacts.map(({ id, threads }) => [id, threads]),
+    [
+      ['float-t1', 1],
+      ['int8-t1', 1],
+      ['float-t4', 4],
+      ['int8-t4', 4],
+    ],
+  )
+  assert.deepEqual(
+    steps.map((step) => step.do),
+    ['warmup', 'warmup', 'interleave', 'warmup', 'warmup', 'interleave'],
+  )
+  const [, , turns] = steps
+  assert.deepEqual(turns?.do === 'interleave' && turns.artifacts, [
+    'float-t1',
+    'int8-t1',
+    'int8-t1',
+    'float-t1',
+  ])
+})
+
+test('operator times come from sessions of their own, after the latencies', () => {
+  const { steps, artifacts } = standardPlan({
+    subjects: [int8],
+    threads: [2],
+    preset: 'quick',
+    operators: true,
+    rateHz: 10,
+  })
+  assert.deepEqual(
+    artifacts.map(({ id, profile }) => [id, profile]),
+    [
+      ['int8-t2', false],
+      ['int8-t2-operators', true],
+    ],
+  )
+  assert.deepEqual(
+    steps.map((step) => [step.do, 'rateHz' in step ? step.rateHz : null]),
+    [
+      ['warmup', null],
+      ['measure', 0],
+      ['measure', 10],
+      ['measure', 0],
+    ],
+  )
+})
+
+test('the standard preset takes enough samples to state p99 where time allows', () => {
+  assert.ok(presets.standard.measure.minCount >= 299)
+  assert.ok(presets.standard.measure.minSeconds >= 10)
+})
+
+test('memory is taken with one model alone in its process', () => {
+  assert.equal(memoryPlan({}, int8, 1).artifacts.length, 1)
+})
+
+test('a plan that the runner would refuse is not sent', () => {
+  const plan = memoryPlan({}, int8, 1)
+  const renamed = (id: string): PlanArtifact => ({ ...plan.artifacts[0]!, id })
+  const refused = { code: 'USAGE' }
+  assert.throws(() => encodePlan({ ...plan, artifacts: [renamed('a/b')] }), refused)
+  assert.throws(() => encodePlan({ ...plan, artifacts: [renamed('..')] }), refused)
+  assert.throws(() => encodePlan({ ...plan, artifacts: [...plan.artifacts, ...plan.artifacts] }), refused)
+  assert.throws(() => encodePlan({ ...plan, artifacts: [] }), refused)
+  assert.throws(
+    () => encodePlan({ ...plan, artifacts: [{ ...plan.artifacts[0]!, inputs: ['x'.repeat(2 << 20)] }] }),
+    refused,
+  )
+})
