@@ -67,12 +67,14 @@ export function numberToBfloat16(number: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16
 }
 
-/** Rounds to the nearest integer, ties to even. */
+/** Rounds to the nearest integer, ties to even; the sign of a zero stays. */
 export function roundHalfEven(number: number): number {
-  const floor = Math.floor(number)
-  const rest = number - floor
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1
-  return floor % 2 === 0 ? floor : floor + 1
+  const magnitude = Math.abs(number)
+  const floor = Math.floor(magnitude)
+  const rest = magnitude - floor
+  const up = rest === 0.5 ? floor % 2 === 1 : rest > 0.5
+  const rounded = up ? floor + 1 : floor
+  return number < 0 || Object.is(number, -0) ? -rounded : rounded
 }
 
 export function toBigInt(number: number | bigint): bigint {

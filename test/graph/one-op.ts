@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { writeOnnx, type WriteOptions } from '../../src/formats/onnx/write.ts'
+import { float16ToNumber } from '../../src/graph/constant.ts'
 import { constantOfNumbers } from '../../src/graph/encode.ts'
 import { inferTypes } from '../../src/graph/infer.ts'
 import type { Op } from '../../src/graph/ops.ts'
@@ -84,7 +85,7 @@ export async function runModel(
       {
         dtype: type,
         shape: [...dims],
-        numbers: Array.from(data as Float32Array, (x) => (typeof x === 'boolean' ? Number(x) : x)),
+        numbers: Array.from(data as Float32Array, (x) => plainNumber(x, type, data)),
       },
     ]),
   )
@@ -108,6 +109,13 @@ export async function runOp(
     seen: graph.outputs.map((name) => seen[name]!),
     types: graph.outputs.map((name) => graph.values.get(name)!.type),
   }
+}
+
+/** Booleans as 0 and 1; halves as numbers where the binding gives their bits. */
+function plainNumber(element: unknown, type: string, data: unknown): number | bigint {
+  if (typeof element === 'boolean') return Number(element)
+  if (type === 'float16' && data instanceof Uint16Array) return float16ToNumber(element as number)
+  return element as number | bigint
 }
 
 function typedArray(constant: Constant): Float32Array {
