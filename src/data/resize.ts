@@ -17,8 +17,8 @@ interface Taps {
 /**
  * Resizes 8-bit interleaved pictures, pixel centres at half integers, edges clamped by renormalizing.
  *
- * With `antialias` the kernel widens by the shrink factor and each pass rounds to 8 bits, which is what Pillow (and so
- * torchvision on pictures) computes. Without it the kernel spans source pixels at any factor and the result keeps its
+ * With `antialias` the kernel widens by the shrink factor and each pass (rows first) rounds to 8 bits, bit for bit what
+ * Pillow up to version 12, and so torchvision on pictures, computes. Without it the kernel spans source pixels at any factor and the result keeps its
  * fractions, as `tf.image.resize` and `torch.nn.functional.interpolate(align_corners=False)` do. The cubic is Keys's
  * with a = −0.5 in both.
  */
@@ -80,11 +80,13 @@ function resample(
       let sum = 0
       for (let tap = 0, from = begin + lane; tap < taps; tap++, from += step)
         sum += weights[i * most + tap]! * source[from]!
-      // A clamped array alone would round ties to even; Pillow rounds them up.
-      out[at.target + i * lanes + lane] = rounded ? Math.floor(sum + 0.5) : sum
+      out[at.target + i * lanes + lane] = rounded ? Math.floor(sum / fixedPoint + 0.5) : sum
     }
   }
 }
+
+/** Pillow's weights for 8-bit pictures are multiples of 2⁻²². */
+const fixedPoint = 2 ** 22
 
 function taps(from: number, to: number, name: Exclude<ResizeKernel, 'nearest'>, antialias: boolean): Taps {
   const kernel = kernels[name]
@@ -103,6 +105,10 @@ function taps(from: number, to: number, name: Exclude<ResizeKernel, 'nearest'>, 
     for (let j = low; j < high; j++)
       total += weights[i * most + j - low] = kernel.weight((j - centre + 0.5) / stretch)
     for (let j = low; j < high; j++) weights[i * most + j - low]! /= total
+    if (antialias)
+      for (let tap = 0; tap < high - low; tap++)
+        weights[i * most + tap] =
+          Math.round(Math.abs(weights[i * most + tap]!) * fixedPoint) * Math.sign(weights[i * most + tap]!)
     first[i] = low
     count[i] = high - low
   }
