@@ -67,11 +67,7 @@ function importOnce(
     dynamic: new Set(),
     warnings: [],
   }
-  for (const [name, type] of task.bound.types) {
-    if (graph.knows(name))
-      throw new EdgewrightError('MODEL_BROKEN', `Two inputs are named ${JSON.stringify(name)}.`)
-    graph.addInput(name, type)
-  }
+  for (const [name, type] of task.bound.types) graph.addInput(name, type)
   for (const tensor of task.graph.initializer)
     if (tensor.dataType !== 8)
       graph.define(

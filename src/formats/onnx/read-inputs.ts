@@ -33,6 +33,11 @@ export function bindInputs(
   const signatures: ShapeSignature[] = []
   let bound = 1
   for (const input of inputs) {
+    if (types.has(input.name))
+      throw new EdgewrightError(
+        'MODEL_BROKEN',
+        `Two inputs of the model are named ${JSON.stringify(input.name)}.`,
+      )
     const { dtype, dimensions } = declared(input)
     const asked = shapes[input.name]
     if (!dimensions && !asked) throw missing(input.name, 'its shape', [])
