@@ -265,8 +265,10 @@ async function timed(id: string, { session, feeds }: Loaded): Promise<number> {
 }
 
 async function sleepUntil(dueNs: number, signal: AbortSignal): Promise<void> {
-  const waitMs = (dueNs - nowNs()) / 1e6
+  // Timers have whole milliseconds and may be early: the rest is spent turning.
+  const waitMs = Math.floor((dueNs - nowNs()) / 1e6)
   if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => throwIfAborted(signal))
+  while (nowNs() < dueNs);
 }
 
 async function infer(
