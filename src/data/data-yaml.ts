@@ -10,7 +10,7 @@ import type { FileLabels } from './files.ts'
 import { openSampleFiles } from './folder-source.ts'
 import { openIdx } from './idx.ts'
 import { classIndices, readClassNames, readLabelTable } from './labels.ts'
-import { imageShape, type Layout } from './layout.ts'
+import type { Layout } from './layout.ts'
 import { openNpy } from './npy.ts'
 import { resolveTensor } from './preprocessing.ts'
 import type { SampleSource } from './source.ts'
@@ -99,7 +99,7 @@ async function openStoredFiles(
   const arrays = await storedArrays(described, context, at)
   const [spec] = context.inputs
   const length = arrays.get(spec!.name)!.shape[0] ?? 0
-  const transposeFrom = needsTranspose(files.layout, context)
+  const target = files.layout && targetLayout(files.layout, arrays.get(spec!.name)!.shape.slice(1), context)
   return storedSource({
     description: `${length} samples of ${[...arrays.values()].map((array) => array.path).join(', ')}`,
     arrays,
@@ -107,23 +107,20 @@ async function openStoredFiles(
     labels: (await arrayLabels(described, length))?.labels ?? null,
     classNames: described.classNames,
     preprocessing: resolveTensor(
-      withLayout(files.layout, context),
+      target ? { ...context.said, layout: target } : context.said,
       context.inputs.length === 1 ? spec! : null,
     ),
-    transposeFrom,
+    transposeFrom: target === files.layout ? undefined : files.layout,
   })
 }
 
-/** A stored layout says what the network's must be read as, so that mean and std by channel find their axis. */
-function withLayout(layout: Layout | undefined, { said, inputs }: OpenContext): OpenContext['said'] {
-  return layout === undefined || said.layout !== undefined
-    ? said
-    : { ...said, layout: imageShape(inputs[0]!).layout }
-}
-
-function needsTranspose(layout: Layout | undefined, { inputs, said }: OpenContext): Layout | undefined {
-  if (layout === undefined) return undefined
-  return imageShape(inputs[0]!, said.layout).layout === layout ? undefined : layout
+/**
+ * The layout that the network takes, where the description states the stored one: the same if the stored samples have
+ * the input's shape already, else the other.
+ */
+function targetLayout(stored: Layout, sample: readonly number[], { inputs, said }: OpenContext): Layout {
+  if (said.layout !== undefined) return said.layout
+  return inputs[0]!.shape.slice(1).join() === sample.join() ? stored : stored === 'NHWC' ? 'NCHW' : 'NHWC'
 }
 
 async function storedArrays(

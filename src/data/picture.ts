@@ -51,7 +51,7 @@ export async function decodePicture(path: string, channels: 1 | 3): Promise<Pict
   if (extname(path).toLowerCase() === '.bmp')
     return channels === 3 ? decodeBmp(bytes, path) : toGray(decodeBmp(bytes, path))
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: pixelLimit, failOn: 'error' })
+    const { data, info } = await sharp(bytes, { limitInputPixels: pixelLimit, failOn: 'error', ignoreIcc: true })
       .timeout({ seconds: decodeLimitSeconds })
       .toColourspace('srgb')
       .removeAlpha()

@@ -48,7 +48,7 @@ test('half floats feed a float32 input with their exact value', async (context) 
   ])
   assert.deepEqual(
     [...(await dataset.sample(0)).inputs.get('x')!.data],
-    [0.0999755859375, -2.5, 65504, 5.960464477539063e-8],
+    [0.0999755859375, -2.5, 65504, 2 ** -24],
   )
 })
 
