@@ -77,7 +77,7 @@ function headline(results: readonly RunResult[]): string {
 }
 
 function overview(results: readonly RunResult[]): Markup {
-  return markup`<section class="card"><h2>All devices</h2><div class="scroll"><table style="margin-top:12px">
+  return markup`<section class="card"><h2>All devices</h2><div class="scroll"><table class="overview" style="margin-top:12px">
 <thead><tr><th>device</th><th class="hide-narrow">threads</th><th><span class="key float"></span>float p50</th><th><span class="key int8"></span>int8 p50</th><th>speed</th><th class="hide-narrow">accuracy</th><th class="hide-narrow">agreement</th><th>ship</th></tr></thead>
 <tbody>${results.map(
     (result, i) => markup`<tr><td><a href="#device-${i}" style="color:inherit">${result.device}</a></td>
