@@ -1,6 +1,7 @@
 import type { RuntimeNeed } from '../artifact/manifest.ts'
 import { createOnnxEvaluator, type OnnxEvaluatorOptions } from '../execute/onnxruntime.ts'
 import { writeOnnx } from '../formats/onnx/write.ts'
+import type { Graph } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
 import { calibrate } from '../quantize/calibrate.ts'
 import { type ActivationRangeMethod, describeRangeMethod, type Ranges, type WeightRangeMethod } from '../quantize/ranges.ts'
@@ -26,6 +27,8 @@ export interface Chosen {
   readonly runtimes: RuntimeNeed[]
   readonly choice: string
   readonly candidates: readonly Candidate[]
+  /** Of the weight tensors, biases and scales aside. */
+  readonly weightBytes: number
 }
 
 interface Choice {
@@ -62,6 +65,7 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
 
 interface Made {
   readonly emitted: Emitted
+  readonly weightBytes: number
   readonly integerOnly: boolean
   readonly decisions: readonly Decision[]
 }
@@ -69,7 +73,12 @@ interface Made {
 function make(prepared: Prepared, board: Board, ranges: Ranges, choice: Choice): Made {
   const options: TargetOptions = { ...board.options, activationRange: choice.activation, weightRange: choice.weight }
   const typed = board.target.prepare(prepared.source.graph, ranges, options)
-  return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions }
+  return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions, weightBytes: weightBytesOf(typed.graph) }
+}
+
+/** Constants with more than one axis: kernels and matrices. */
+export function weightBytesOf(graph: Graph): number {
+  return [...graph.values.values()].reduce((sum, { constant }) => sum + (constant && constant.shape.length > 1 ? constant.byteLength : 0), 0)
 }
 
 async function calibrateFor(prepared: Prepared, board: Board, progress: Progress): Promise<Ranges> {

@@ -5,12 +5,12 @@ import type { Manifest, ManifestTensor } from '../artifact/manifest.ts'
 import { edgewrightVersion } from '../artifact/version.ts'
 import { artifactReadme } from '../artifact/readme.ts'
 import type { IntegerType } from '../data/quantize-tensor.ts'
-import { type MetricFactory, openMetric } from '../data/metric.ts'
+import { type Metric, openMetric } from '../data/metric.ts'
 import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
 import type { Progress } from '../progress.ts'
 import type { Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
-import { type Candidate, type Chosen, chooseCandidate, hostSession } from './candidates.ts'
+import { type Candidate, type Chosen, chooseCandidate, hostSession, weightBytesOf } from './candidates.ts'
 import { compareQuality, type Quality, type Runnable } from './quality.ts'
 import type { Recipe } from './recipe.ts'
 import { openSamples, type Samples, samplesOf } from './samples.ts'
@@ -31,7 +31,7 @@ export interface Prepared {
   readonly source: Source
   readonly samples: Samples
   readonly recipe: Recipe
-  readonly makeMetric: MetricFactory
+  makeMetric(): Promise<Metric>
   readonly float: Runnable
   close(): Promise<void>
 }
@@ -44,6 +44,7 @@ export interface Compiled {
   readonly quality: Quality
   readonly candidates: readonly Candidate[]
   readonly decisions: readonly Decision[]
+  readonly weightBytes: { readonly float: number; readonly compiled: number }
   /** The document of `compile --json`. */
   readonly summary: Record<string, unknown>
 }
@@ -75,7 +76,7 @@ export async function prepareCompile(
     source,
     samples,
     recipe: request.recipe,
-    makeMetric: await openMetric(request.metric),
+    makeMetric: () => openMetric(request.metric ?? samples.evaluation.dataset.metric ?? 'top-1'),
     float: {
       evaluator,
       inputs: source.original.inputs.map((name) => ({ name, stored: null })),
@@ -105,6 +106,7 @@ export async function compileFor(prepared: Prepared, board: Board, folder: strin
     quality,
     candidates: chosen.candidates,
     decisions: chosen.decisions,
+    weightBytes: { float: weightBytesOf(source.graph), compiled: chosen.weightBytes },
     summary: summaryOf(prepared, board, folder, written, chosen, quality),
   }
 }
@@ -190,6 +192,7 @@ function summaryOf(prepared: Prepared, board: Board, folder: string, manifest: M
     calibrated: manifest.calibrated,
     integerOnly: manifest.integerOnly,
     sizeRatio: model.bytes / source.bytes,
+    weightBytes: { float: weightBytesOf(source.graph), compiled: chosen.weightBytes },
     quality: qualityDocument(quality),
     chosen: chosen.choice,
     candidates: chosen.candidates,
@@ -226,7 +229,7 @@ export function describeCompiled(compiled: Compiled): string {
   const model = manifest.files.find((file) => file.path === manifest.model)!
   const lines = [
     `${compiled.folder}  ${manifest.scheme} for ${board.profile.name} on ${board.target.name}`,
-    `  size       ${(model.bytes / 1000).toFixed(1)} kB, ${(model.bytes / manifest.source.bytes).toFixed(3)} of the float file`,
+    `  size       ${(model.bytes / 1000).toFixed(1)} kB, ${(model.bytes / manifest.source.bytes).toFixed(3)} of the float file; weights ${(compiled.weightBytes.compiled / compiled.weightBytes.float).toFixed(3)}`,
     `  fidelity   output SQNR ${Number.isFinite(quality.sqnrDb) ? `${quality.sqnrDb.toFixed(1)} dB` : 'exact'}${quality.agreement === null ? '' : `, agrees with float on ${percent(quality.agreement)} of ${quality.samples} samples`}`,
   ]
   if (quality.float !== null && quality.compiled !== null)

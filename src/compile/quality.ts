@@ -1,7 +1,7 @@
 import type { Evaluator } from '../execute/evaluator.ts'
 import { dequantizeTensor, type IntegerType, quantizeTensor } from '../data/quantize-tensor.ts'
 import type { Sample } from '../data/types.ts'
-import type { Metric } from '../data/metric.ts'
+import { isHit, type Metric, scoresOf } from '../data/metric.ts'
 import { argMax, SqnrMeter } from '../quantize/fidelity.ts'
 import type { Tensor } from '../tensor.ts'
 import { type Progress, throwIfAborted } from '../progress.ts'
@@ -25,7 +25,7 @@ export interface Quality {
   /** The metric of each; null without labels. */
   readonly float: number | null
   readonly compiled: number | null
-  /** Right or wrong by sample, for paired tests; empty where the metric does not say. */
+  /** Top-1 right or wrong by sample, for paired tests; empty for other metrics. */
   readonly floatRight: readonly boolean[]
   readonly compiledRight: readonly boolean[]
 }
@@ -36,11 +36,13 @@ export async function compareQuality(
   compiled: Runnable,
   samples: AsyncIterable<Sample>,
   total: number,
-  makeMetric: () => Metric,
+  makeMetric: () => Promise<Metric>,
   progress: Progress,
 ): Promise<Quality> {
   const meter = new SqnrMeter()
-  const metrics = { float: makeMetric(), compiled: makeMetric() }
+  const metrics = { float: await makeMetric(), compiled: await makeMetric() }
+  metrics.float.start()
+  metrics.compiled.start()
   const right = { float: [] as boolean[], compiled: [] as boolean[] }
   let done = 0
   let same = 0
@@ -56,13 +58,14 @@ export async function compareQuality(
       comparable++
       if (argMax(numbers(first)) === argMax(numbers(candidate[0]!))) same++
     }
-    if (sample.label !== null || metrics.float.needsLabel === false) {
+    if (sample.label !== null || !metrics.float.needsLabels) {
       labelled++
-      const a = metrics.float.add(named(float, reference), sample)
-      const b = metrics.compiled.add(named(float, candidate), sample)
-      if (typeof a === 'boolean' && typeof b === 'boolean') {
-        right.float.push(a)
-        right.compiled.push(b)
+      const outputs = { float: named(float, reference), compiled: named(float, candidate) }
+      await metrics.float.add(outputs.float, sample)
+      await metrics.compiled.add(outputs.compiled, sample)
+      if (metrics.float.name.startsWith('top-') && sample.label !== null) {
+        right.float.push(isHit(scoresOf(outputs.float), sample.label, 1))
+        right.compiled.push(isHit(scoresOf(outputs.compiled), sample.label, 1))
       }
     }
     progress.tick(++done, total, 'samples')
@@ -72,8 +75,8 @@ export async function compareQuality(
     sqnrDb: meter.db,
     agreement: comparable === 0 ? null : same / comparable,
     metric: metrics.float.name,
-    float: labelled === 0 ? null : metrics.float.finish(),
-    compiled: labelled === 0 ? null : metrics.compiled.finish(),
+    float: labelled === 0 ? null : await metrics.float.finish(),
+    compiled: labelled === 0 ? null : await metrics.compiled.finish(),
     floatRight: right.float,
     compiledRight: right.compiled,
   }

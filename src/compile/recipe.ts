@@ -34,15 +34,15 @@ export const recipeSchema = z.strictObject({
     .strictObject({
       method: z.enum(rangeMethods).default('auto').describe('How activation ranges are chosen'),
       percentile: z.number().gt(50).max(100).default(99.99).describe('For the percentile method'),
-      samples: z.number().int().positive().max(1_000_000).default(256).describe('At most so many samples'),
+      samples: z.number().int().positive().max(1_000_000).optional().describe('So many samples; default a quarter of the data, at most 512'),
     })
     .prefault({}),
   perChannel: z.boolean().default(true).describe('One weight scale for each output channel'),
   keepFloat: z.array(z.string()).default([]).describe('Nodes to leave in float, by name'),
   seed: z.number().int().nonnegative().default(0).describe('For splits and random inputs'),
-  selectionSamples: z.number().int().positive().default(64).describe('Held-out samples that decide between candidates'),
+  selectionSamples: z.number().int().positive().optional().describe('Held-out samples that decide between candidates; default a quarter, at most 64'),
   evaluationSamples: z.number().int().positive().default(1_000).describe('At most so many samples for accuracy'),
-  labelOffset: z.union([z.number().int(), z.literal('auto')]).default('auto').describe('Added to each label (1000 against 1001 classes)'),
+  labelOffset: z.union([z.number().int(), z.literal('auto')]).optional().describe('Added to each label (1000 against 1001 classes); default what the data says, else auto'),
   preprocessing: preprocessing.optional(),
 })
 

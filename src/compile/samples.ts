@@ -43,25 +43,32 @@ export async function openSamples(request: SamplesRequest, source: Source, progr
     warn: progress.warn.bind(progress),
   }
   const dataset = await openDataset(request.data ?? request.calibrationData!, inputs, options)
-  const wanted = { calibration: recipe.calibration.samples, selection: recipe.selectionSamples, evaluation: recipe.evaluationSamples }
   const shared = { real: true, classNames: dataset.classNames }
   if (!request.calibrationData || !request.data) {
-    const splits = splitDataset(dataset.length, wanted, recipe.seed, dataset.labels)
+    const splits = splitDataset(dataset.length, { ...sizesOf(dataset.length, recipe), evaluation: undefined }, recipe.seed, dataset.labels)
     return {
       calibration: { dataset, indices: splits.calibration },
       selection: { dataset, indices: splits.selection },
-      evaluation: { dataset, indices: splits.evaluation },
+      evaluation: { dataset, indices: splits.evaluation.slice(0, recipe.evaluationSamples) },
       ...shared,
     }
   }
   // calibration and selection share the calibration data, so that evaluation sees all of the other
   const calibrationSet = await openDataset(request.calibrationData, inputs, { ...options, classes: undefined })
-  const splits = splitDataset(calibrationSet.length, { ...wanted, evaluation: 0 }, recipe.seed, calibrationSet.labels)
+  const splits = splitDataset(calibrationSet.length, { ...sizesOf(calibrationSet.length, recipe), evaluation: 0 }, recipe.seed, calibrationSet.labels)
   return {
     calibration: { dataset: calibrationSet, indices: splits.calibration },
     selection: { dataset: calibrationSet, indices: splits.selection },
-    evaluation: { dataset, indices: Array.from({ length: Math.min(dataset.length, wanted.evaluation) }, (_, index) => index) },
+    evaluation: { dataset, indices: Array.from({ length: Math.min(dataset.length, recipe.evaluationSamples) }, (_, index) => index) },
     ...shared,
+  }
+}
+
+/** What the recipe states; the data room's own shares else, with few samples for choosing: each is run many times. */
+function sizesOf(length: number, recipe: Recipe) {
+  return {
+    calibration: recipe.calibration.samples,
+    selection: recipe.selectionSamples ?? Math.min(64, Math.max(1, Math.floor(length / 4))),
   }
 }
 
@@ -83,7 +90,7 @@ function randomSamples(inputs: readonly InputSpec[], recipe: Recipe, progress: P
 }
 
 /** Samples of a part in order, decoded ahead of their use. */
-export function samplesOf(part: SamplePart, signal: AbortSignal): AsyncIterable<Sample> {
+export function samplesOf(part: SamplePart, signal: AbortSignal): AsyncGenerator<Sample, void, undefined> {
   return iterate(part.dataset, part.indices, { signal })
 }
 

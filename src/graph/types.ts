@@ -81,6 +81,8 @@ export interface Model {
   readonly inputSignatures: readonly ShapeSignature[]
   /** Producer, description and the like, for reports only. */
   readonly metadata: Readonly<Record<string, string>>
+  /** True where weights are kept in files beside the model. */
+  readonly externalData: boolean
   /** ONNX: operator-set version by domain, as the file states. */
   readonly opsets: Readonly<Record<string, number>>
 }

@@ -54,7 +54,7 @@ export const devices: Command = {
       positionals: { device: { type: 'string', describe: 'A connection or a name' } },
       options: { 'save-profile': { type: 'string', describe: 'Write what was found as a profile to this file' }, ...deviceOptions },
       async run(args, context) {
-        const { probeDevice, describeProbe } = await import('../../run/devices.ts')
+        const { probeDevice, describeProbe } = await import('../../run/probe.ts')
         const probe = await probeDevice(
           { device: text(args, 'device')!, saveProfile: text(args, 'save-profile'), connection: connectionOf(args, context) },
           context.progress,

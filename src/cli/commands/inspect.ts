@@ -21,6 +21,6 @@ export const inspect: Command = {
       context.progress,
     )
     const { graph, ...document } = inspection
-    return { json: { schemaVersion: 1, ...document }, text: await describeInspection(inspection, flag(args, 'graph')) }
+    return { json: { schemaVersion: 1, ...document }, text: describeInspection(inspection, flag(args, 'graph')) }
   },
 }

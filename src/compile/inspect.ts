@@ -1,0 +1,90 @@
+import { printGraph } from '../graph/print.ts'
+import type { Graph } from '../graph/types.ts'
+import type { Progress } from '../progress.ts'
+import type { Placement } from '../../targets/target.ts'
+import { chooseBoard } from './board.ts'
+import { type Note, openSource } from './source.ts'
+import { parseRecipe } from './recipe.ts'
+
+export interface InspectRequest {
+  readonly model: string
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly profile: string
+  readonly target: string | undefined
+}
+
+/** What of a network a target runs where, and why. */
+export interface Inspection {
+  readonly model: { readonly path: string; readonly sha256: string; readonly bytes: number; readonly format: string }
+  readonly profile: string
+  readonly target: string
+  readonly inputs: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[]
+  readonly outputs: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[]
+  /** One row for each operator after the float rewrites, in order. */
+  readonly operators: readonly Placement[]
+  readonly summary: {
+    readonly operators: number
+    readonly int8: number
+    readonly float: number
+    readonly unsupported: number
+    readonly weightBytes: number
+  }
+  /** What rewrites did and declined. */
+  readonly notes: readonly Note[]
+  readonly boardConstraints: readonly { readonly sentence: string; readonly basis: string }[]
+  readonly graph: Graph
+}
+
+/** Reads a network and asks the target about each operator. Needs no board and no data. */
+export async function inspectModel(request: InspectRequest, progress: Progress): Promise<Inspection> {
+  const source = await openSource(request, progress)
+  const board = chooseBoard({ profile: request.profile, target: request.target, recipe: recipeFor(request.profile) }, progress)
+  const operators = board.target.inspect(source.graph, board.options)
+  const describe = (names: readonly string[]) =>
+    names.map((name) => ({ name, dtype: source.graph.values.get(name)!.type.dtype, shape: source.graph.values.get(name)!.type.shape }))
+  const count = (test: (row: Placement) => boolean) => operators.filter(test).length
+  return {
+    model: { path: source.path, sha256: source.sha256, bytes: source.bytes, format: source.model.format },
+    profile: board.profile.id,
+    target: board.target.name,
+    inputs: describe(source.graph.inputs),
+    outputs: describe(source.graph.outputs),
+    operators,
+    summary: {
+      operators: operators.length,
+      int8: count((row) => row.precision === 'int8' && row.placement !== 'unsupported'),
+      float: count((row) => row.precision === 'float' && row.placement !== 'unsupported'),
+      unsupported: count((row) => row.placement === 'unsupported'),
+      weightBytes: [...source.graph.values.values()].reduce((sum, value) => sum + (value.constant?.byteLength ?? 0), 0),
+    },
+    notes: source.notes,
+    boardConstraints: board.reasons,
+    graph: source.graph,
+  }
+}
+
+function recipeFor(profile: string) {
+  return parseRecipe({}, profile)
+}
+
+/** The table for people; with `graph` the graph as read, after the rewrites. */
+export function describeInspection(inspection: Inspection, graph: boolean): string {
+  const { operators, summary } = inspection
+  const shape = (tensor: { name: string; dtype: string; shape: readonly number[] }) => `${tensor.name} ${tensor.dtype}[${tensor.shape.join(',')}]`
+  const lines = [
+    `${inspection.model.path} (${inspection.model.format}, ${(inspection.model.bytes / 1000).toFixed(1)} kB) on ${inspection.profile} with ${inspection.target}`,
+    `  in   ${inspection.inputs.map(shape).join(', ')}`,
+    `  out  ${inspection.outputs.map(shape).join(', ')}`,
+    `  ${summary.operators} operators: ${summary.int8} int8, ${summary.float} float${summary.unsupported ? `, ${summary.unsupported} unsupported` : ''}; weights ${(summary.weightBytes / 1000).toFixed(1)} kB`,
+    ...inspection.boardConstraints.map(({ sentence, basis }) => `  board: ${sentence} (${basis})`),
+    '',
+  ]
+  const width = Math.max(8, ...operators.map((row) => row.sourceOp.length))
+  for (const row of operators) {
+    const place = row.placement === 'unsupported' ? 'cannot' : row.precision
+    const why = [row.reason, row.remedy && `Remedy: ${row.remedy}`, row.basis && row.reason && `(${row.basis})`].filter(Boolean).join(' ')
+    lines.push(`${String(row.index).padStart(4)}  ${row.sourceOp.padEnd(width)}  ${place.padEnd(6)}  ${row.outputs.join(', ')}${why ? `\n${' '.repeat(width + 16)}${why}` : ''}`)
+  }
+  if (graph) lines.push('', printGraph(inspection.graph))
+  return lines.join('\n')
+}

@@ -1,0 +1,150 @@
+import { ensureBlobBytes } from '../deploy/blobs.ts'
+import { deployArtifact } from '../deploy/release.ts'
+import type { Device } from '../deploy/types.ts'
+import { EdgewrightError } from '../error.ts'
+import type { Collected } from '../measure/collect.ts'
+import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
+import type { Progress } from '../progress.ts'
+import { formatBytes, formatNs } from '../report/format.ts'
+import type { Latency, OperatorTime, RunResult } from '../store/document.ts'
+import { conditionsOf, findSensors } from './conditions.ts'
+import { execute, type Executed, follow } from './execute.ts'
+import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
+import { type ConnectionOptions, openBoard } from './open-device.ts'
+import { provision, type Provisioned } from './provision.ts'
+import { openSubject, staticModel, type Subject } from './subject.ts'
+
+export interface BenchRequest {
+  readonly subject: string
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly device: string
+  readonly threads: readonly number[]
+  readonly affinity: readonly number[]
+  readonly rateHz: number
+  readonly preset: 'quick' | 'standard'
+  readonly operators: boolean
+  /** A run to collect in place of a new one. */
+  readonly attach: string | undefined
+  readonly connection: ConnectionOptions
+}
+
+export interface BenchRow {
+  readonly threads: number
+  readonly latency: Latency | null
+  readonly peakRssBytes: number | null
+  readonly operators: readonly OperatorTime[]
+}
+
+export interface Bench {
+  readonly subject: { readonly path: string; readonly kind: Subject['kind']; readonly bytes: number; readonly sha256: string }
+  readonly device: string
+  readonly profile: string
+  readonly runtime: Provisioned['runtime']
+  readonly rows: readonly BenchRow[]
+  readonly conditions: NonNullable<RunResult['conditions']>
+  /** By thread count, in the order of `rows`. */
+  readonly rawLatencyNs: readonly (readonly number[])[]
+}
+
+/** Measures one model on one board. */
+export async function benchSubject(request: BenchRequest, progress: Progress): Promise<Bench> {
+  const subject = await openSubject(request.subject)
+  const { device, profile } = await openBoard(request.device, undefined, request.connection, progress)
+  try {
+    const tools = await provision(device, progress)
+    const model = await place(device, subject, request, progress)
+    const { sensors, governor } = await findSensors(device, progress.signal)
+    const planned: PlanSubject = { id: 'model', library: tools.library, model }
+    const startedAt = new Date()
+    const executed = request.attach ? await attached(device, request.attach, progress) : await measure(device, tools, planned, sensors, request, progress)
+    const threads = request.attach ? threadsIn(executed.collected) : request.threads
+    const rows: BenchRow[] = []
+    for (const count of threads) {
+      progress.stage('memory', `${count} threads`)
+      const alone = await execute(device, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, planned, count) }, progress)
+      rows.push({
+        threads: count,
+        latency: latencyOf(executed.collected, 'model', count, request.rateHz),
+        peakRssBytes: alone.collected.peakRssBytes,
+        operators: operatorsOf(executed.collected, executed.files, 'model', count),
+      })
+    }
+    return {
+      subject: { path: request.subject, kind: subject.kind, bytes: subject.bytes, sha256: subject.sha256 },
+      device: device.name,
+      profile: profile.id,
+      runtime: tools.runtime,
+      rows,
+      conditions: conditionsOf({
+        device,
+        collected: executed.collected,
+        governor,
+        preset: request.preset,
+        affinity: request.affinity,
+        rateHz: request.rateHz,
+        interleaved: false,
+        startedAt,
+        endedAt: new Date(),
+      }),
+      rawLatencyNs: threads.map((count) => [...rawLatency(executed.collected, 'model', count, request.rateHz)]),
+    }
+  } finally {
+    await device.connection.close()
+  }
+}
+
+/** An artifact becomes a release, any other model a blob. */
+async function place(device: Device, subject: Subject, request: BenchRequest, progress: Progress): Promise<string> {
+  progress.stage('deploy', device.name)
+  if (subject.kind === 'artifact') return (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath
+  const { bytes } = await staticModel(subject.path, request.shapes, progress)
+  return (await ensureBlobBytes(device, bytes, { progress })).path
+}
+
+async function measure(
+  device: Device,
+  tools: Provisioned,
+  subject: PlanSubject,
+  sensors: Parameters<typeof standardPlan>[0]['sensors'],
+  request: BenchRequest,
+  progress: Progress,
+): Promise<Executed> {
+  progress.stage('measure', device.name)
+  const plan = () => standardPlan({ ...request, subjects: [subject], sensors })
+  return execute(device, tools, { files: new Map(), fetch: [], plan }, progress)
+}
+
+async function attached(device: Device, id: string, progress: Progress): Promise<Executed> {
+  progress.stage('collect', id)
+  const { collected } = await follow(device, id, progress)
+  return { collected, files: new Map() }
+}
+
+function threadsIn(collected: Collected): number[] {
+  const counts = [...collected.artifacts.keys()].flatMap((id) => (/^model-t(\d+)$/.exec(id)?.[1] ? [Number(/^model-t(\d+)$/.exec(id)![1])] : []))
+  if (counts.length > 0) return counts
+  throw new EdgewrightError('RUN_NOT_FOUND', 'The run is not one of bench.', { saw: [...collected.artifacts.keys()].join(', ') || 'nothing measured' })
+}
+
+export function describeBench(bench: Bench): string {
+  const { conditions } = bench
+  const lines = [
+    `${bench.subject.path} (${formatBytes(bench.subject.bytes)}) on ${bench.device} (${bench.profile}), ${bench.runtime.name} ${bench.runtime.version}`,
+    ...(conditions.emulated ? [`! ${conditions.emulated} emulates this board: these times are the emulator's, not a board's.`] : []),
+    'threads        p50        p90        p99       mean        min      first   count  peak memory',
+  ]
+  const cell = (ns: number | null | undefined) => (ns === null || ns === undefined ? 'n too small' : formatNs(ns)).padStart(11)
+  for (const { threads, latency, peakRssBytes } of bench.rows)
+    lines.push(
+      latency
+        ? `${String(threads).padStart(7)}${[latency.p50Ns, latency.p90Ns, latency.p99Ns, latency.meanNs, latency.minNs, latency.firstNs].map(cell).join('')}${String(latency.count).padStart(8)}  ${peakRssBytes === null ? 'unknown' : formatBytes(peakRssBytes)}`
+        : `${String(threads).padStart(7)}  not measured`,
+    )
+  for (const { threads, operators } of bench.rows) {
+    if (operators.length === 0) continue
+    lines.push('', `time by operator, ${threads} threads (a session of its own, slower)`)
+    for (const { operator, meanNs, calls } of operators) lines.push(`  ${operator.padEnd(24)} ${formatNs(meanNs).padStart(10)}  ${calls} nodes`)
+  }
+  return lines.join('\n')
+}
+

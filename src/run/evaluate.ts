@@ -1,0 +1,223 @@
+import { readFile } from 'node:fs/promises'
+import { openMetric } from '../data/metric.ts'
+import { openDataset } from '../data/open.ts'
+import { iterate } from '../data/iterate.ts'
+import type { InputSpec, Sample } from '../data/types.ts'
+import { wilsonInterval } from '../data/significance.ts'
+import { dequantizeTensor, type IntegerType } from '../data/quantize-tensor.ts'
+import { ensureBlobBytes } from '../deploy/blobs.ts'
+import { deployArtifact } from '../deploy/release.ts'
+import type { Device } from '../deploy/types.ts'
+import { EdgewrightError } from '../error.ts'
+import { hostSession } from '../compile/candidates.ts'
+import { feedsOf } from '../compile/quality.ts'
+import type { Recipe } from '../compile/recipe.ts'
+import { inputSpecsOf } from '../compile/samples.ts'
+import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
+import { artifactId } from '../measure/standard-plan.ts'
+import { type Progress, throwIfAborted } from '../progress.ts'
+import { byteLength, bytesOf, type DType, type Tensor, viewAs } from '../tensor.ts'
+import { resolveProfile } from '../profiles/resolve.ts'
+import { execute } from './execute.ts'
+import { type ConnectionOptions, openBoard } from './open-device.ts'
+import { provision } from './provision.ts'
+import { openSubject, staticModel, storedTypes, type Subject } from './subject.ts'
+
+export interface EvaluateRequest {
+  readonly subject: string
+  readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly data: string | undefined
+  readonly metric: string | undefined
+  readonly recipe: Recipe
+  /** Undefined: on this computer. */
+  readonly device: string | undefined
+  readonly limit: number | undefined
+  readonly connection: ConnectionOptions
+}
+
+export interface Evaluation {
+  readonly subject: string
+  readonly metric: string
+  /** Null without labels. */
+  readonly value: number | null
+  /** Wilson's 95 % interval for shares; null for other metrics. */
+  readonly interval: { readonly low: number; readonly high: number } | null
+  readonly samples: number
+  readonly measuredOn: 'host' | 'device'
+  readonly device: string | null
+}
+
+/** A network's tensors and how to run it on one sample after another. */
+interface Loaded {
+  readonly inputs: readonly { readonly name: string; readonly stored: IntegerType | null }[]
+  readonly specs: readonly InputSpec[]
+  readonly outputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[]; readonly stored: IntegerType | null }[]
+  readonly bytes: Uint8Array
+  /** How this computer must run it to compute what its board does. */
+  readonly session: ReturnType<typeof hostSession>
+}
+
+/** Samples that are sent to a board at a time. */
+const batchBytes = 32 * 2 ** 20
+
+/** The metric of a model or an artifact over labelled data, as this computer or a board computes it. */
+export async function evaluateSubject(request: EvaluateRequest, progress: Progress): Promise<Evaluation> {
+  if (!request.data) throw new EdgewrightError('USAGE', 'Nothing to evaluate on.', { where: '--data', hint: 'Name samples: docs/data.md.' })
+  const subject = await openSubject(request.subject)
+  const loaded = await load(subject, request, progress)
+  const dataset = await openDataset(request.data, loaded.specs, {
+    classes: loaded.outputs[0]?.shape.at(-1),
+    labelOffset: request.recipe.labelOffset,
+    preprocess: request.recipe.preprocessing,
+    limit: request.limit,
+    seed: request.recipe.seed,
+    warn: progress.warn.bind(progress),
+  })
+  const metric = await openMetric(request.metric ?? dataset.metric ?? 'top-1')
+  metric.start()
+  let done = 0
+  const add = async (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => {
+    await metric.add(outputs, sample)
+    progress.tick(++done, dataset.length, 'samples')
+  }
+  const samples = iterate(dataset, Array.from({ length: dataset.length }, (_, index) => index), { signal: progress.signal })
+  const device = request.device ? await evaluateOnDevice(subject, loaded, samples, add, { ...request, device: request.device }, progress) : await evaluateHere(loaded, samples, add, progress)
+  const value = dataset.labelled || !metric.needsLabels ? await metric.finish() : null
+  return {
+    subject: request.subject,
+    metric: metric.name,
+    value,
+    interval: value === null || !metric.name.startsWith('top-') ? null : wilsonInterval(Math.round(value * done), done),
+    samples: done,
+    measuredOn: device ? 'device' : 'host',
+    device,
+  }
+}
+
+async function load(subject: Subject, request: EvaluateRequest, progress: Progress): Promise<Loaded> {
+  if (subject.kind === 'artifact') {
+    const { manifest } = subject
+    const stored = storedTypes(manifest.outputs)
+    const cpu = manifest.profile ? resolveProfile(manifest.profile).cpu : null
+    return {
+      inputs: storedTypes(manifest.inputs),
+      // data rooms give reals; integers are made of them here
+      specs: manifest.inputs.map(({ name, dtype, shape, quantization }) => ({ name, dtype: (quantization ? 'float32' : dtype) as DType, shape })),
+      outputs: manifest.outputs.map(({ name, dtype, shape }, position) => ({ name, dtype: dtype as DType, shape, stored: stored[position]!.stored })),
+      bytes: await readFile(subject.modelPath),
+      session: cpu ? hostSession({ cpu: { architecture: cpu.architecture, features: cpu.features }, scheme: manifest.scheme }) : {},
+    }
+  }
+  const { source, bytes } = await staticModel(subject.path, request.shapes, progress)
+  return {
+    inputs: source.original.inputs.map((name) => ({ name, stored: null })),
+    specs: inputSpecsOf(source.original),
+    outputs: source.original.outputs.map((name) => ({ name, ...source.original.values.get(name)!.type, stored: null })),
+    bytes,
+    session: {},
+  }
+}
+
+type Add = (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => Promise<void>
+
+async function evaluateHere(loaded: Loaded, samples: AsyncIterable<Sample>, add: Add, progress: Progress): Promise<null> {
+  progress.stage('evaluate', 'on this computer')
+  const evaluator = await createOnnxEvaluator(loaded.bytes, loaded.session)
+  try {
+    for await (const sample of samples) {
+      throwIfAborted(progress.signal)
+      const results = await evaluator.run(feedsOf(loaded, sample))
+      await add(sample, reals(loaded, (name) => results.get(name)!))
+    }
+  } finally {
+    await evaluator.close()
+  }
+  return null
+}
+
+async function evaluateOnDevice(
+  subject: Subject,
+  loaded: Loaded,
+  samples: AsyncIterable<Sample>,
+  add: Add,
+  request: EvaluateRequest & { readonly device: string },
+  progress: Progress,
+): Promise<string> {
+  const { device } = await openBoard(request.device, undefined, request.connection, progress)
+  try {
+    const tools = await provision(device, progress)
+    const model =
+      subject.kind === 'artifact'
+        ? (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath
+        : (await ensureBlobBytes(device, loaded.bytes, { progress })).path
+    progress.stage('evaluate', `on ${device.name}`)
+    for await (const batch of batches(samples, loaded)) {
+      const outputs = await inferOnDevice(device, { model, ...tools }, loaded, batch, progress)
+      for (const [index, sample] of batch.entries()) await add(sample, reals(loaded, (name) => outputs(name, index)))
+    }
+    return device.name
+  } finally {
+    await device.connection.close()
+  }
+}
+
+async function inferOnDevice(
+  device: Device,
+  tools: Parameters<typeof execute>[1] & { readonly model: string },
+  loaded: Loaded,
+  batch: readonly Sample[],
+  progress: Progress,
+): Promise<(name: string, index: number) => Tensor> {
+  const feeds = batch.map((sample) => feedsOf(loaded, sample))
+  const inputs = new Map(loaded.inputs.map(({ name }, position) => [`input-${position}.bin`, Buffer.concat(feeds.map((feed) => bytesOf(feed.get(name)!.data)))]))
+  const outputs = loaded.outputs.map((_, position) => `output-${position}.bin`)
+  const id = artifactId('model', 1)
+  const { files } = await execute(
+    device,
+    tools,
+    {
+      files: inputs,
+      fetch: outputs,
+      plan: (folder) => ({
+        schema: 1,
+        artifacts: [{ id, backend: 'onnxruntime', library: tools.library, model: tools.model, threads: 1, affinity: [], profile: false, inputs: [], seed: 0 }],
+        steps: [{ do: 'infer', artifact: id, inputs: [...inputs.keys()].map((name) => `${folder}/${name}`), outputs: outputs.map((name) => `${folder}/${name}`), count: batch.length }],
+        sensors: [],
+        sensorPeriodMs: 1000,
+      }),
+    },
+    progress,
+  )
+  return (name, index) => {
+    const position = loaded.outputs.findIndex((output) => output.name === name)
+    const { dtype, shape } = loaded.outputs[position]!
+    const size = byteLength(dtype, shape)
+    return { dtype, shape, data: viewAs(dtype, files.get(outputs[position]!)!.subarray(index * size, (index + 1) * size)) }
+  }
+}
+
+/** Samples by as many as fit one transfer. */
+async function* batches(samples: AsyncIterable<Sample>, loaded: Loaded): AsyncGenerator<Sample[]> {
+  const sampleBytes = loaded.specs.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0)
+  const most = Math.max(1, Math.floor(batchBytes / sampleBytes))
+  let batch: Sample[] = []
+  for await (const sample of samples) {
+    batch.push(sample)
+    if (batch.length < most) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+function reals(loaded: Loaded, output: (name: string) => Tensor): Map<string, Tensor> {
+  return new Map(loaded.outputs.map(({ name, stored }) => [name, stored ? dequantizeTensor(output(name), stored) : output(name)]))
+}
+
+export function describeEvaluation(evaluation: Evaluation): string {
+  const { metric, value, interval, samples, device } = evaluation
+  const where = device ? `on ${device}` : 'on this computer'
+  if (value === null) return `${evaluation.subject}: no labels, so no ${metric} (${samples} samples ran ${where})`
+  const share = (part: number) => `${(part * 100).toFixed(1)} %`
+  return `${evaluation.subject}: ${metric} ${interval ? share(value) : value}${interval ? ` (95 %: ${share(interval.low)} to ${share(interval.high)})` : ''}, ${samples} samples, ${where}`
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cleanRun, followRun, startRun } from '../deploy/run.ts'
+import type { Device } from '../deploy/types.ts'
+import { type Collected, createCollector } from '../measure/collect.ts'
+import { encodePlan } from '../measure/encode-plan.ts'
+import { createEventParser } from '../measure/events.ts'
+import { measureInProcess } from '../measure/in-process.ts'
+import type { Plan } from '../measure/plan.ts'
+import { runnerFailure } from '../measure/runner-failure.ts'
+import type { Progress } from '../progress.ts'
+import { holderName } from './open-device.ts'
+import type { Provisioned } from './provision.ts'
+
+/** A plan with what it reads and what is wanted back. */
+export interface Execution {
+  /** Made once the run's folder on the board is known. */
+  plan(folder: string): Plan
+  /** Files put into the run's folder beforehand, by name. */
+  readonly files: ReadonlyMap<string, Uint8Array>
+  /** Files fetched from it afterwards; those that the runner names (operator profiles) come by themselves. */
+  readonly fetch: readonly string[]
+}
+
+export interface Executed {
+  readonly collected: Collected
+  readonly files: ReadonlyMap<string, Uint8Array>
+}
+
+/** Most that is fetched of one file of a board. */
+const maxFetchBytes = 512 * 2 ** 20
+
+/** Runs a plan on a board, detached from this connection, and brings everything back. */
+export async function execute(device: Device, tools: Provisioned, execution: Execution, progress: Progress): Promise<Executed> {
+  if (device.connection.kind === 'local' && process.platform !== 'linux') return executeInProcess(execution, progress)
+  const id = `${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}-${randomBytes(3).toString('hex')}`
+  const folder = `${device.root}/runs/${id}`
+  const files = new Map(execution.files)
+  files.set('plan.json', Buffer.from(encodePlan(execution.plan(folder))))
+  await startRun(
+    device,
+    { id, files, command: [tools.runner, `${folder}/plan.json`, `${folder}/events.jsonl`], holder: holderName() },
+    { progress },
+  )
+  const { collected, exitCode } = await follow(device, id, progress)
+  const failure = runnerFailure(collected.end, device.name, exitCode)
+  if (failure) throw failure
+  const fetched = new Map<string, Uint8Array>()
+  for (const name of [...execution.fetch, ...collected.operators.map(({ file }) => file)]) {
+    const base = name.split('/').at(-1)!
+    fetched.set(base, await device.connection.readFrom(`${folder}/${base}`, 0, maxFetchBytes))
+  }
+  await cleanRun(device, id)
+  return { collected, files: fetched }
+}
+
+/** Collects a run that was started before, by this process or one whose connection was lost. */
+export async function follow(device: Device, id: string, progress: Progress): Promise<{ collected: Collected; exitCode: number | null }> {
+  const parser = createEventParser()
+  const collector = createCollector()
+  const { exitCode } = await followRun(
+    device,
+    id,
+    (chunk) => {
+      for (const event of parser.push(chunk)) {
+        collector.add(event)
+        if (event.type === 'latency' || event.type === 'inferred') progress.tick(collector.result().steps.length, 0, 'steps')
+      }
+    },
+    { progress },
+  )
+  return { collected: collector.result(), exitCode }
+}
+
+/** macOS and Windows: the runner does not run there. */
+async function executeInProcess(execution: Execution, progress: Progress): Promise<Executed> {
+  const folder = await mkdtemp(join(tmpdir(), 'edgewright-run-'))
+  try {
+    for (const [name, bytes] of execution.files) await writeFile(join(folder, name), bytes)
+    const collected = await measureInProcess(execution.plan(folder), { progress, folder })
+    const files = new Map<string, Uint8Array>()
+    for (const name of [...execution.fetch, ...collected.operators.map(({ file }) => file)]) {
+      const base = name.split(/[\\/]/).at(-1)!
+      files.set(base, await readFile(join(folder, base)))
+    }
+    return { collected, files }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,47 @@
+import { formatBytes, formatNs, formatShare } from '../report/format.ts'
+import type { RunResult } from '../store/document.ts'
+import { type BudgetMetric, budgetMetrics, type BudgetOutcome } from './budget.ts'
+
+/** The figure of a result that a budget names; null where the run does not hold it. */
+export function figureOf(result: RunResult, metric: BudgetMetric): number | null {
+  const { latency, accuracy, memory, artifact, speedup } = result
+  switch (metric) {
+    case 'latency.p50':
+      return latency?.p50Ns ?? null
+    case 'latency.p90':
+      return latency?.p90Ns ?? null
+    case 'latency.p99':
+      return latency?.p99Ns ?? null
+    case 'latency.mean':
+      return latency?.meanNs ?? null
+    case 'latency.min':
+      return latency?.minNs ?? null
+    case 'latency.first':
+      return latency?.firstNs ?? null
+    case 'accuracy.drop':
+      return accuracy?.drop ?? null
+    case 'accuracy.int8':
+      return accuracy?.int8 ?? null
+    case 'accuracy.float':
+      return accuracy?.float ?? null
+    case 'accuracy.agreement':
+      return accuracy?.agreement ?? null
+    case 'memory.peak':
+      return memory?.peakRssBytes ?? null
+    case 'artifact.bytes':
+      return artifact?.bytes ?? null
+    case 'speedup':
+      return speedup ?? null
+  }
+}
+
+export function describeBudget(outcome: BudgetOutcome & { readonly device: string }): string {
+  const { budget, device } = outcome
+  if (outcome.status === 'unknown') return `unknown   ${budget.written} on ${device}: this run has no such figure`
+  const value = format(outcome.value, budgetMetrics[budget.metric])
+  return outcome.status === 'broken' ? `BROKEN    ${budget.written} on ${device}: it is ${value}` : `kept      ${budget.written} on ${device}: it is ${value}`
+}
+
+function format(value: number, unit: 'time' | 'fraction' | 'bytes' | 'ratio'): string {
+  return { time: formatNs, fraction: formatShare, bytes: formatBytes, ratio: (ratio: number) => `${ratio.toFixed(2)}×` }[unit](value)
+}

@@ -1,0 +1,228 @@
+import { join } from 'node:path'
+import { boardOfDevice, type Board } from '../compile/board.ts'
+import { type Compiled, compileFor, type Prepared } from '../compile/compile.ts'
+import { mcnemarTest } from '../data/significance.ts'
+import { deployArtifact } from '../deploy/release.ts'
+import { ensureBlobBytes } from '../deploy/blobs.ts'
+import type { Device } from '../deploy/types.ts'
+import { artifactId, memoryPlan, standardPlan, type Subject } from '../measure/standard-plan.ts'
+import type { Progress, Warning } from '../progress.ts'
+import { sha256 } from '../digest.ts'
+import type { RunResult } from '../store/document.ts'
+import { conditionsOf, findSensors } from './conditions.ts'
+import { execute, type Executed } from './execute.ts'
+import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
+import { openBoard } from './open-device.ts'
+import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
+import { provision, type Provisioned } from './provision.ts'
+import type { DeviceRequest, RunRequest } from './request.ts'
+import type { RawFiles } from './run.ts'
+import { type VerdictInput, verdictOf, verdictWarnings } from './verdict.ts'
+
+/** Samples whose outputs are compared between board and host. */
+const paritySamples = 32
+
+/** What was measured on one board, before it is told by thread count. */
+interface Measured {
+  readonly executed: Executed
+  readonly peakRssBytes: ReadonlyMap<string, number | null>
+  readonly startedAt: Date
+  readonly endedAt: Date
+}
+
+/** Compile, deploy and measure on one device: a result for each thread count. */
+export async function runOnDevice(
+  wanted: DeviceRequest,
+  request: RunRequest,
+  prepared: Prepared,
+  compiledBefore: Map<string, Compiled>,
+  raw: RawFiles,
+  progress: Progress & { readonly warnings: readonly Warning[] },
+): Promise<RunResult[]> {
+  const warned = progress.warnings.length
+  const { device, profile } = await openBoard(wanted.device, wanted.profile, request.connection, progress)
+  try {
+    const board = boardOfDevice(profile, device.facts, { target: wanted.target, recipe: request.recipe }, progress)
+    const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
+    const tools = await provision(device, progress)
+    progress.stage('deploy', device.name)
+    const release = await deployArtifact(device, compiled.folder, { name: prepared.source.name, progress })
+    const floatModel = await ensureBlobBytes(device, prepared.source.floatModel, { progress })
+    const subjects: Subject[] = [
+      { id: 'float', library: tools.library, model: floatModel.path },
+      { id: 'int8', library: tools.library, model: release.modelPath },
+    ]
+    const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
+    const { sensors, governor } = await findSensors(device, progress.signal)
+    const measured = await measure(device, tools, subjects, inputs, sensors, request, progress)
+    const parity = await measureParity(compiled, inputs, measured.executed.files)
+    return request.threads.map((threads) =>
+      resultOf({ wanted, device, board, compiled, tools, measured, parity, threads, governor, request, raw, prepared, warnings: progress.warnings.slice(warned) }),
+    )
+  } finally {
+    await device.connection.close()
+  }
+}
+
+/** Boards that compute alike share one artifact. */
+async function compileOnce(prepared: Prepared, board: Board, request: RunRequest, before: Map<string, Compiled>, progress: Progress): Promise<Compiled> {
+  const key = JSON.stringify([board.profile.id, board.target.name, board.options])
+  const known = before.get(key)
+  if (known) return known
+  const folder = join(request.store, 'artifacts', `${prepared.source.name}-${board.profile.id.replace(/[^A-Za-z0-9._-]/g, '-')}`)
+  const compiled = await compileFor(prepared, board, folder, progress)
+  before.set(key, compiled)
+  return compiled
+}
+
+async function measure(
+  device: Device,
+  tools: Provisioned,
+  subjects: readonly Subject[],
+  inputs: ParityInputs,
+  sensors: Parameters<typeof standardPlan>[0]['sensors'],
+  request: RunRequest,
+  progress: Progress,
+): Promise<Measured> {
+  const startedAt = new Date()
+  progress.stage('measure', `float beside int8 on ${device.name}`)
+  const executed = await execute(
+    device,
+    tools,
+    {
+      files: inputs.files,
+      fetch: inputs.outputs.map(({ file }) => file),
+      plan: (folder) =>
+        standardPlan({
+          subjects,
+          threads: request.threads,
+          preset: request.preset,
+          affinity: request.affinity,
+          rateHz: request.rateHz,
+          operators: true,
+          sensors,
+          before: [
+            {
+              do: 'infer',
+              artifact: artifactId('int8', request.threads[0]!),
+              inputs: [...inputs.files.keys()].map((name) => `${folder}/${name}`),
+              outputs: inputs.outputs.map(({ file }) => `${folder}/${file}`),
+              count: inputs.samples.length,
+            },
+          ],
+        }),
+    },
+    progress,
+  )
+  progress.stage('memory', device.name)
+  const peakRssBytes = new Map<string, number | null>()
+  for (const threads of request.threads)
+    for (const subject of subjects) {
+      const alone = await execute(device, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, subject, threads) }, progress)
+      peakRssBytes.set(artifactId(subject.id, threads), alone.collected.peakRssBytes)
+    }
+  return { executed, peakRssBytes, startedAt, endedAt: new Date() }
+}
+
+interface ResultInput {
+  readonly wanted: DeviceRequest
+  readonly device: Device
+  readonly board: Board
+  readonly compiled: Compiled
+  readonly tools: Provisioned
+  readonly measured: Measured
+  readonly parity: RunResult['parity']
+  readonly threads: number
+  readonly governor: string | null
+  readonly request: RunRequest
+  readonly raw: RawFiles
+  readonly prepared: Prepared
+  readonly warnings: readonly Warning[]
+}
+
+function resultOf(input: ResultInput): RunResult {
+  const { wanted, device, board, compiled, tools, measured, parity, threads, request, prepared } = input
+  const { collected, files } = measured.executed
+  const model = compiled.manifest.files.find((file) => file.path === compiled.manifest.model)!
+  const float = latencyOf(collected, 'float', threads, request.rateHz)
+  const int8 = latencyOf(collected, 'int8', threads, request.rateHz)
+  const speedup = float && int8 ? float.p50Ns / int8.p50Ns : null
+  const accuracy = accuracyOf(compiled)
+  const verdictInput: VerdictInput = {
+    speedup,
+    sizeRatio: model.bytes / prepared.source.bytes,
+    accuracy,
+    mcNemarP: compiled.quality.floatRight.length > 0 ? mcnemarTest(compiled.quality.floatRight, compiled.quality.compiledRight).pValue : null,
+    int8MayLose: board.constraints.int8MayLose,
+    fixedRate: request.rateHz > 0,
+  }
+  return {
+    status: 'ok',
+    device: wanted.device,
+    profile: board.profile.id,
+    target: board.target.name,
+    scheme: compiled.manifest.scheme,
+    calibrated: compiled.manifest.calibrated,
+    runtime: tools.runtime,
+    threads,
+    artifact: { path: compiled.folder, bytes: model.bytes, sha256: model.sha256 },
+    baseline: { accuracy: compiled.quality.float, latency: float, memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('float', threads)) ?? null } },
+    accuracy,
+    parity,
+    latency: int8,
+    speedup,
+    memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('int8', threads)) ?? null },
+    energy: { value: null, reason: 'Power is not measured in this version.' },
+    conditions: conditionsOf({
+      device,
+      collected,
+      governor: input.governor,
+      preset: request.preset,
+      affinity: request.affinity,
+      rateHz: request.rateHz,
+      interleaved: request.rateHz === 0,
+      startedAt: measured.startedAt,
+      endedAt: measured.endedAt,
+    }),
+    warnings: [...input.warnings, ...verdictWarnings(verdictInput), ...parityWarnings(parity)],
+    verdict: verdictOf(verdictInput),
+    size: { floatBytes: prepared.source.bytes, int8Bytes: model.bytes, floatWeightBytes: compiled.weightBytes.float, int8WeightBytes: compiled.weightBytes.compiled },
+    operators: { float: operatorsOf(collected, files, 'float', threads), int8: operatorsOf(collected, files, 'int8', threads) },
+    constraints: board.reasons.map(({ id, sentence, basis, source }) => ({ id, sentence, basis, source: [...source] })),
+    samples: keepRaw(input),
+  }
+}
+
+function accuracyOf({ quality }: Compiled): RunResult['accuracy'] {
+  return {
+    float: quality.float,
+    int8: quality.compiled,
+    drop: quality.float === null || quality.compiled === null ? null : quality.float - quality.compiled,
+    agreement: quality.agreement,
+    metric: quality.metric,
+    samples: quality.samples,
+    measuredOn: 'host',
+    sqnrDb: Number.isFinite(quality.sqnrDb) ? quality.sqnrDb : null,
+  }
+}
+
+function parityWarnings(parity: RunResult['parity']): Warning[] {
+  if (!parity || parity.ok) return []
+  return [
+    {
+      code: 'PARITY_BROKEN',
+      message: `Board and host disagree by up to ${parity.maxSteps.toFixed(1)} quantization steps: ${parity.firstDivergence}.`,
+      hint: 'Accuracy was measured on the host: run edgewright evaluate ARTIFACT --device BOARD before you trust it.',
+    },
+  ]
+}
+
+/** Raw latencies go into the run's folder; their paths into the document. */
+function keepRaw({ raw, wanted, measured, threads, request }: ResultInput): NonNullable<RunResult['samples']> {
+  const place = (artifact: 'float' | 'int8') => {
+    const path = `raw/${artifact}-t${threads}-${Object.keys(raw).length}.json`
+    raw[path] = { schema: 1, artifact, device: wanted.device, ns: [...rawLatency(measured.executed.collected, artifact, threads, request.rateHz)] }
+    return path
+  }
+  return { float: place('float'), int8: place('int8') }
+}

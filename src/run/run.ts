@@ -1,0 +1,143 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { edgewrightVersion } from '../artifact/version.ts'
+import { type Compiled, type Prepared, prepareCompile } from '../compile/compile.ts'
+import { EdgewrightError, type ErrorKind, toEdgewrightError } from '../error.ts'
+import type { Progress, Warning } from '../progress.ts'
+import { renderHtml } from '../report/html.ts'
+import { newRunId, type RawLatency, type RunDocument, type RunResult } from '../store/document.ts'
+import { saveRun } from '../store/runs.ts'
+import { type BudgetOutcome, checkBudget } from './budget.ts'
+import { describeBudget, figureOf } from './figures.ts'
+import type { DeviceRequest, RunRequest } from './request.ts'
+import { runOnDevice } from './run-on-device.ts'
+
+export interface RunOutcome {
+  readonly document: RunDocument
+  /** Lines after the table: budgets, where things are. */
+  readonly closing: readonly string[]
+  /** What the exit status tells; null where all is well. */
+  readonly failure: ErrorKind | null
+}
+
+/** Raw latencies by their path in the run's folder. */
+export type RawFiles = Record<string, RawLatency>
+
+/** The main job: one network, compiled for, put on and measured on each device, float beside int8. */
+export async function runMainJob(request: RunRequest, progress: Progress & { readonly warnings: readonly Warning[] }): Promise<RunOutcome> {
+  const prepared = await prepareCompile(request, progress)
+  const results: RunResult[] = []
+  const raw: RawFiles = {}
+  const errors: EdgewrightError[] = []
+  const compiled = new Map<string, Compiled>()
+  try {
+    const general = [...progress.warnings]
+    for (const device of request.devices) {
+      const { entries, error } = await tryDevice(device, request, prepared, compiled, raw, progress)
+      results.push(...entries.map((entry) => ({ ...entry, warnings: [...general, ...entry.warnings] })))
+      if (error) errors.push(error)
+    }
+  } finally {
+    await prepared.close()
+  }
+  const document = documentOf(prepared, results)
+  const outcomes = budgetOutcomes(request, document)
+  const saved = await saveRun(request.store, document, rawFilesOf(document, raw))
+  for (const warning of saved.warnings) progress.warn(warning)
+  if (request.report) await writeReport(request.report, document, raw)
+  return {
+    document,
+    closing: [
+      '',
+      ...outcomes.map(describeBudget),
+      `run       ${saved.path}`,
+      ...(request.report ? [`report    ${resolve(request.report)}`] : []),
+      ...[...compiled.values()].map((entry) => `artifact  ${entry.folder}`),
+    ],
+    failure: failureOf(outcomes, errors, results),
+  }
+}
+
+/** One device's results; its failure is a result too and loses nobody else's. */
+async function tryDevice(
+  device: DeviceRequest,
+  request: RunRequest,
+  prepared: Prepared,
+  compiled: Map<string, Compiled>,
+  raw: RawFiles,
+  progress: Progress & { readonly warnings: readonly Warning[] },
+): Promise<{ entries: RunResult[]; error: EdgewrightError | null }> {
+  const before = progress.warnings.length
+  try {
+    return { entries: await runOnDevice(device, request, prepared, compiled, raw, progress), error: null }
+  } catch (thrown) {
+    const error = toEdgewrightError(thrown)
+    if (progress.signal.aborted || error.code === 'INTERRUPTED') throw error
+    const skipped = device.optional && error.kind === 'device'
+    progress.warn({ code: error.code, message: `${device.device}: ${error.message}${error.saw ? ` (${error.saw})` : ''}`, hint: error.hint ?? '' })
+    const warnings = progress.warnings.slice(before).filter((warning) => warning.code !== error.code)
+    return { entries: [failedResult(device, error, skipped ? 'skipped' : 'failed', warnings)], error: skipped ? null : error }
+  }
+}
+
+function failedResult(device: DeviceRequest, error: EdgewrightError, status: 'failed' | 'skipped', warnings: Warning[]): RunResult {
+  return {
+    status,
+    error: error.toJSON(),
+    device: device.device,
+    profile: device.profile ?? null,
+    target: device.target ?? null,
+    scheme: null,
+    calibrated: null,
+    runtime: null,
+    threads: null,
+    artifact: null,
+    baseline: null,
+    accuracy: null,
+    parity: null,
+    latency: null,
+    speedup: null,
+    memory: null,
+    energy: { value: null, reason: 'The device was not measured.' },
+    conditions: null,
+    warnings,
+    verdict: null,
+  }
+}
+
+function documentOf({ source }: Prepared, results: RunResult[]): RunDocument {
+  const now = new Date()
+  return {
+    schemaVersion: 1,
+    runId: newRunId(now, Math.random),
+    createdAt: now.toISOString(),
+    edgewright: edgewrightVersion(),
+    model: { path: source.path, sha256: source.sha256, bytes: source.bytes },
+    results,
+  }
+}
+
+function budgetOutcomes(request: RunRequest, document: RunDocument): (BudgetOutcome & { device: string })[] {
+  return document.results
+    .filter((result) => result.status === 'ok')
+    .flatMap((result) => request.budgets.map((budget) => ({ ...checkBudget(budget, figureOf(result, budget.metric)), device: result.device })))
+}
+
+function rawFilesOf(document: RunDocument, raw: RawFiles): Record<string, string> {
+  const files: Record<string, string> = { 'report.html': renderHtml(document, raw) }
+  for (const [path, latencies] of Object.entries(raw)) files[path] = JSON.stringify(latencies)
+  return files
+}
+
+async function writeReport(path: string, document: RunDocument, raw: RawFiles): Promise<void> {
+  await mkdir(dirname(resolve(path)), { recursive: true })
+  await writeFile(resolve(path), renderHtml(document, raw))
+}
+
+/** A broken budget before a lost device, a lost device before a figure that is not there. */
+function failureOf(outcomes: readonly BudgetOutcome[], errors: readonly EdgewrightError[], results: readonly RunResult[]): ErrorKind | null {
+  if (outcomes.some((outcome) => outcome.status === 'broken')) return 'gate'
+  if (errors.length > 0) return errors[0]!.kind
+  if (outcomes.some((outcome) => outcome.status === 'unknown')) return 'inconclusive'
+  return results.some((result) => result.parity?.ok === false) ? 'inconclusive' : null
+}
