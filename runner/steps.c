@@ -44,14 +44,14 @@ bool step_run(const struct plan *plan, size_t index, struct runnable *runnables)
     case STEP_MEASURE: ok = run_bounded(&state, &count); break;
     case STEP_INTERLEAVE: ok = run_interleaved(&state, &count); break;
     case STEP_INFER: ok = run_infer(&state, &count); break;
-    case STEP_IDLE: ok = sleep_until_ns(state.start_ns + step->idle_ns); break;
+    case STEP_IDLE: sleep_until_ns(state.start_ns + step->idle_ns); break;
   }
   int64_t elapsed_ns = now_ns() - state.start_ns;
+  if (!ok) return false;
   if (interrupted()) {
     emit_error("INTERRUPTED", "interrupted in step %zu after %lld inferences", index, (long long)count);
     return false;
   }
-  if (!ok) return false;
   event_begin("done");
   event_integer("step", (int64_t)index);
   event_integer("count", count);

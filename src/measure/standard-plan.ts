@@ -69,10 +69,7 @@ export function standardPlan(request: StandardPlanRequest): Plan {
     const ids = subjects.map((subject) => artifactId(subject.id, threads))
     for (const subject of subjects) artifacts.push(planArtifact(request, subject, threads, false))
     for (const artifact of ids) steps.push({ do: 'warmup', artifact, ...bounds.warmup })
-    if (ids.length === 1) steps.push({ do: 'measure', artifact: ids[0]!, rateHz: 0, ...bounds.measure })
-    // Palindromic turns (A B B A) cancel a linear drift of the clock or temperature.
-    if (ids.length > 1)
-      steps.push({ do: 'interleave', artifacts: [...ids, ...ids.toReversed()], block: 5, ...bounds.measure })
+    steps.push(...sideBySide(ids, threads, bounds.measure))
     if (rateHz > 0)
       for (const artifact of ids) steps.push({ do: 'measure', artifact, rateHz, ...bounds.measure })
     if (!operators) continue
@@ -88,6 +85,30 @@ export function standardPlan(request: StandardPlanRequest): Plan {
     sensors: request.sensors ?? [],
     sensorPeriodMs: request.sensorPeriodMs ?? 1000,
   }
+}
+
+/** Pause after which the idle workers of a session have stopped turning: measured at 35 ms on x64 (ONNX Runtime 1.30). */
+const settleSeconds = 0.15
+
+/**
+ * Palindromic turns (A B B A) cancel a linear drift of the clock or temperature. One thread: fine-grained, in one step.
+ * Several: the workers of a session go on turning for a while after its last inference and would take the next
+ * session's CPUs away, so turns are long and a pause stands between them.
+ */
+function sideBySide(ids: readonly string[], threads: number, bounds: Bounds): PlanStep[] {
+  if (ids.length === 1) return [{ do: 'measure', artifact: ids[0]!, rateHz: 0, ...bounds }]
+  const turns = [...ids, ...ids.toReversed()]
+  if (threads === 1) return [{ do: 'interleave', artifacts: turns, block: 5, ...bounds }]
+  const half: Bounds = {
+    minCount: Math.ceil(bounds.minCount / 2),
+    minSeconds: bounds.minSeconds / 2,
+    maxCount: Math.ceil(bounds.maxCount / 2),
+    maxSeconds: bounds.maxSeconds / 2,
+  }
+  return turns.flatMap((artifact): PlanStep[] => [
+    { do: 'idle', seconds: settleSeconds },
+    { do: 'measure', artifact, rateHz: 0, ...half },
+  ])
 }
 
 /** One subject alone in its process, a few inferences: its peak resident memory is the run's. */

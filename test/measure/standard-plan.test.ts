@@ -1,13 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodePlan } from '../../src/measure/encode-plan.ts'
-import type { PlanArtifact } from '../../src/measure/plan.ts'
+import type { PlanArtifact, PlanStep } from '../../src/measure/plan.ts'
 import { memoryPlan, presets, standardPlan } from '../../src/measure/standard-plan.ts'
 
 const float = { id: 'float', library: '/l', model: '/f.onnx' }
 const int8 = { id: 'int8', library: '/l', model: '/i.onnx' }
 
-test('float and int8 are warmed up, then measured in mirrored turns, at each thread count', () => {
+const kinds = (steps: readonly PlanStep[]) =>
+  steps.map((step) => ('artifact' in step ? `${step.do} ${step.artifact}` : step.do))
+
+test('with one thread, float and int8 are warmed up, then measured in fine mirrored turns', () => {
+  const { steps } = standardPlan({ subjects: [float, int8], threads: [1], preset: 'standard' })
+  assert.deepEqual(kinds(steps), ['warmup float-t1', 'warmup int8-t1', 'interleave'])
+  const [, , turns] = steps
+  assert.deepEqual(turns?.do === 'interleave' && turns.artifacts, [
+    'float-t1',
+    'int8-t1',
+    'int8-t1',
+    'float-t1',
+  ])
+})
+
+test('with several threads, the spinning workers of one session do not meet the other: long turns with pauses', () => {
   const { steps, artifacts } = standardPlan({ subjects: [float, int8], threads: [1, 4], preset: 'standard' })
   assert.deepEqual(
     artifacts.map(({ id, threads }) => [id, threads]),
@@ -18,17 +33,23 @@ test('float and int8 are warmed up, then measured in mirrored turns, at each thr
       ['int8-t4', 4],
     ],
   )
-  assert.deepEqual(
-    steps.map((step) => step.do),
-    ['warmup', 'warmup', 'interleave', 'warmup', 'warmup', 'interleave'],
-  )
-  const [, , turns] = steps
-  assert.deepEqual(turns?.do === 'interleave' && turns.artifacts, [
-    'float-t1',
-    'int8-t1',
-    'int8-t1',
-    'float-t1',
+  assert.deepEqual(kinds(steps).slice(5), [
+    'idle',
+    'measure float-t4',
+    'idle',
+    'measure int8-t4',
+    'idle',
+    'measure int8-t4',
+    'idle',
+    'measure float-t4',
   ])
+  const ofFloat = steps
+    .filter((step) => step.do === 'measure')
+    .filter(({ artifact }) => artifact === 'float-t4')
+  assert.equal(
+    ofFloat.reduce((sum, { minSeconds }) => sum + minSeconds, 0),
+    presets.standard.measure.minSeconds,
+  )
 })
 
 test('operator times come from sessions of their own, after the latencies', () => {
