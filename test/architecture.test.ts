@@ -9,9 +9,13 @@ const longestFileLines = 500
 /** What everything may import: files directly in src/ that hold no room of their own. */
 const foundation = ['src/error.ts', 'src/progress.ts', 'src/tensor.ts', 'src/digest.ts']
 
-/** A contract between rooms, whose types (and nothing else) profiles and compile may name: what a probe found on a board. */
-const contract = 'src/deploy/types.ts'
-const mayNameContract = ['profiles', 'compile']
+/** Contracts between rooms: files whose types (and nothing else) other rooms may name than those that may import them. */
+const contracts: Record<string, readonly string[]> = {
+  // what a probe found on a board
+  'src/deploy/types.ts': ['profiles', 'compile'],
+  // what executes a graph: passed in where it is needed
+  'src/execute/evaluator.ts': ['passes', 'quantize', 'targets'],
+}
 
 /** Room to the rooms that it may import besides itself and the foundation; the library's entry may import any. */
 const mayImport: Record<string, readonly string[]> = {
@@ -20,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
   data: [],
   formats: ['graph'],
   passes: ['graph'],
-  quantize: ['graph', 'execute'],
+  quantize: ['graph'],
   execute: ['graph', 'formats', 'artifact', 'data'],
   targets: ['graph', 'formats', 'passes', 'quantize', 'artifact', 'profiles'],
   train: ['graph', 'formats', 'passes', 'quantize', 'execute'],
@@ -83,14 +87,16 @@ test('no file imports itself in a circle of rooms', () => {
 test('only the command line writes to the terminal', () => {
   const printing = sources
     .filter((file) => room(file) !== 'cli')
-    .filter((file) => /\bconsole\s*\.|\bprocess\s*\.\s*(stdout|stderr)\b/.test(withoutComments(read(file))))
+    .filter((file) =>
+      /\bconsole\s*\.|\bprocess\s*\.\s*(stdout|stderr)\b/.test(withoutStrings(withoutComments(read(file)))),
+    )
   assert.deepEqual(printing, [])
 })
 
 test('no process exit outside the command line', () => {
   const exiting = sources
     .filter((file) => room(file) !== 'cli')
-    .filter((file) => /\bprocess\s*\.\s*exit(Code)?\b/.test(withoutComments(read(file))))
+    .filter((file) => /\bprocess\s*\.\s*exit(Code)?\b/.test(withoutStrings(withoutComments(read(file)))))
   assert.deepEqual(exiting, [])
 })
 
@@ -126,7 +132,7 @@ function room(file: string): string {
 function forbidden({ from, to, typeOnly }: Import): boolean {
   const [source, target] = [room(from), room(to)]
   if (source === target || foundation.includes(to) || source === 'cli') return false
-  if (to === contract && typeOnly && mayNameContract.includes(source)) return false
+  if (typeOnly && contracts[to]?.includes(source)) return false
   if (source === '(top)') return foundation.includes(from) || target === 'cli'
   return !(mayImport[source] ?? []).includes(target)
 }
@@ -169,6 +175,11 @@ function importsOf(file: string): Import[] {
 /** Good enough to find names in code: a `//` inside a string goes too. */
 function withoutComments(code: string): string {
   return code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"])\/\/.*$/gm, '$1')
+}
+
+/** Text that we write into files for others may say `console.log`; it is not a call of ours. */
+function withoutStrings(code: string): string {
+  return code.replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g, "''")
 }
 
 function read(file: string): string {
