@@ -12,7 +12,7 @@ function* namesOfLength(length: number): Generator<string> {
   else for (const prefix of namesOfLength(length - 1)) for (const letter of alphabet) yield prefix + letter
 }
 
-/** Gives every value that is not reserved the shortest free name, in order of appearance. */
+/** Gives every value that is not reserved the shortest free name, in order of appearance; nodes lose name and text. */
 export function shorten(
   nodes: readonly Partially<OnnxNode>[],
   initializers: readonly Partially<OnnxTensor>[],
@@ -31,7 +31,7 @@ export function shorten(
     return short
   }
   return {
-    nodes: nodes.map(({ name: _, ...node }) => ({
+    nodes: nodes.map(({ name: _, docString: __, ...node }) => ({
       ...node,
       input: node.input?.map(rename),
       output: node.output?.map(rename),

@@ -40,10 +40,9 @@ const mostTensorBytes = 2 ** 31 - 2 ** 24
 export function writeOnnx(graph: Graph, options: WriteOptions = {}): Uint8Array {
   const payloads = decodePayloads(graph)
   const needs = opaqueNeeds(graph, payloads, options.opsets ?? {})
-  const needed = Math.max(
-    ...graph.nodes.map((node) => opsetNeededBy(node, graph, mostOpset)),
+  const needed = graph.nodes.reduce(
+    (most, node) => Math.max(most, opsetNeededBy(node, graph, mostOpset)),
     options.opsets?.[''] ?? 0,
-    0,
   )
   const opset = chooseOpset(needed, needs)
 

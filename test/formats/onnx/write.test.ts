@@ -331,6 +331,13 @@ test('short names shrink a file, leave inputs and outputs alone and change no nu
   assert.deepEqual(await runGraph(graph, feeds, { shortNames: true }), await runGraph(graph, feeds))
 })
 
+test('what the Q/DQ form adds to the tensors of a small network stays under 100 bytes a node of the file', () => {
+  const { node, initializer } = decodeModel(writeOnnx(int8Network(), { shortNames: true })).graph!
+  const tensorBytes = initializer.reduce((sum, { rawData }) => sum + rawData.byteLength, 0)
+  const overhead = writeOnnx(int8Network(), { shortNames: true }).byteLength - tensorBytes
+  assert.ok(overhead / node.length < 100, `${overhead} bytes beside tensors for ${node.length} nodes`)
+})
+
 test('equal scales and zero points are written once', () => {
   const { initializer } = decodeModel(writeOnnx(int8Network(), { shortNames: true })).graph!
   const contents = initializer.map(
