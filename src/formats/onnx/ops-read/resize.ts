@@ -21,7 +21,7 @@ const nearestModes = ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'
 
 /**
  * Upsample (7, 9) and Resize 10: coordinates are asymmetric. Nearest takes the pixel below when it enlarges and the
- * one above when it shrinks, as ONNX Runtime has always read these versions.
+ * one above when it shrinks, as ONNX Runtime has always read these versions; where it does both, one after the other.
  */
 function readOldResize(operator: OnnxOperator): void {
   const shape = operator.shape(0)
@@ -33,16 +33,26 @@ function readOldResize(operator: OnnxOperator): void {
   if (mode !== 'nearest' && mode !== 'linear' && mode !== 'bilinear')
     throw new NotExpressible(`its mode is ${JSON.stringify(mode)}`)
   if (!scales || scales.length !== shape.length) throw operator.broken('has scales for another rank')
-  const shrinks = scales.some((scale) => scale < 1)
-  if (shrinks && mode === 'nearest' && scales.some((scale) => scale > 1))
-    throw new NotExpressible('it enlarges and shrinks at once in a version that leaves the rounding open')
-  produce(operator, {
-    mode: mode === 'nearest' ? 'nearest' : 'linear',
-    sizes: sizesOf(operator, shape, scales),
-    scales,
-    coordinateTransformation: 'asymmetric',
-    nearestMode: shrinks ? 'ceil' : 'floor',
-  })
+  const steps: readonly number[][] =
+    mode === 'nearest'
+      ? [scales.map((scale) => Math.max(scale, 1)), scales.map((scale) => Math.min(scale, 1))]
+      : [scales]
+  const last = steps.findLastIndex((step) => step.some((scale) => scale !== 1))
+  let from = operator.input(0)
+  for (const [i, step] of steps.entries()) {
+    if (i !== last && (i > last || step.every((scale) => scale === 1))) continue
+    const shrinks = step.some((scale) => scale < 1)
+    const resize = {
+      mode: mode === 'nearest' ? ('nearest' as const) : ('linear' as const),
+      sizes: sizesOf(operator, operator.shapeOf(from), step),
+      scales: step,
+      coordinateTransformation: 'asymmetric' as const,
+      nearestMode: shrinks ? ('ceil' as const) : ('floor' as const),
+    }
+    if (i === last) operator.produce(complete(resize), [from])
+    else from = operator.step(complete(resize), [from], 'enlarged')
+  }
+  if (last < 0) operator.alias(from)
 }
 
 function readResize(operator: OnnxOperator): void {
@@ -78,7 +88,7 @@ function readResize(operator: OnnxOperator): void {
   if (sizes.some((size) => size < 1 || size > 2 ** 31))
     throw operator.broken('has impossible sizes', `[${sizes.join(',')}]`)
   keepsAspectRatio(operator, statedSizes, axes, shape)
-  produce(operator, {
+  const attributesRead = {
     mode,
     sizes,
     scales,
@@ -89,7 +99,8 @@ function readResize(operator: OnnxOperator): void {
     extrapolationValue: attributes.float('extrapolation_value', 0),
     roi: coordinateTransformation === 'tf_crop_and_resize' ? roiOf(operator, axes, shape.length) : null,
     antialias: attributes.flag('antialias'),
-  })
+  }
+  operator.produce(complete(attributesRead), [operator.input(0)])
 }
 
 /** Other policies than stretching are the same as it where the sizes have the input's aspect ratio already. */
@@ -106,24 +117,20 @@ function keepsAspectRatio(
     throw new NotExpressible(`it keeps the aspect ratio (${policy})`)
 }
 
-function produce(
-  operator: OnnxOperator,
+function complete(
   resize: Pick<Resize, 'mode' | 'sizes' | 'scales' | 'coordinateTransformation' | 'nearestMode'> &
     Partial<Resize>,
-): void {
-  operator.produce(
-    {
-      kind: 'Resize',
-      cubicCoefficient: -0.75,
-      excludeOutside: false,
-      extrapolationValue: 0,
-      roi: null,
-      antialias: false,
-      layout: 'channels-first',
-      ...resize,
-    },
-    [operator.input(0)],
-  )
+): Resize {
+  return {
+    kind: 'Resize',
+    cubicCoefficient: -0.75,
+    excludeOutside: false,
+    extrapolationValue: 0,
+    roi: null,
+    antialias: false,
+    layout: 'channels-first',
+    ...resize,
+  }
 }
 
 /** floor(size · scale), in the file's own float32. */
