@@ -96,6 +96,15 @@ test('a quantized operand counts as float32', () => {
   ])
 })
 
+test('refuses weights of another element type than x', () => {
+  const x = { type: { dtype: 'float32', shape: [2, 3], quantization: null } } as const
+  const w = { type: { dtype: 'int8', shape: [3, 4], quantization: null } } as const
+  assert.throws(
+    () => inferTypes({ kind: 'MatMul' }, [x, w], 1),
+    /MatMul: the operands must have one element type/,
+  )
+})
+
 const float = (...shape: number[]) => ({ type: { dtype: 'float32' as const, shape, quantization: null } })
 const refusals: [string, Op, (ReturnType<typeof float> | null)[], number, string, RegExp][] = [
   [

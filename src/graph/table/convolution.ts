@@ -5,6 +5,7 @@ import {
   type Operands,
   requireLength,
   requireRank,
+  requireSameDtype,
   type Shaped,
   shapeError,
   show,
@@ -86,6 +87,7 @@ function inferConvTranspose(op: ConvTranspose, operands: Operands): Shaped[] {
 function takeApart(op: Conv | ConvTranspose, operands: Operands) {
   const x = operand(operands, 0)
   const w = operand(operands, 1)
+  requireSameDtype(op, x, w)
   const spatial = spatialOf(op, x)
   requireRank(op, 'w', w, x.shape.length)
   requireWindow(op, spatial.size.length)

@@ -1,7 +1,16 @@
 import type { DType } from '../../tensor.ts'
 import type { Binary, Comparison, Op, Where } from '../ops.ts'
 import { broadcastShapes } from './broadcast.ts'
-import { type OpEntry, operand, type Operands, sameAsInput, type Shaped, shapeError, show } from './entry.ts'
+import {
+  type OpEntry,
+  operand,
+  type Operands,
+  requireSameDtype,
+  sameAsInput,
+  type Shaped,
+  shapeError,
+  show,
+} from './entry.ts'
 
 export const elementwise = {
   Unary: sameAsInput,
@@ -45,11 +54,6 @@ function broadcast(op: Op, a: Shaped, b: Shaped): number[] {
   const shape = broadcastShapes(a.shape, b.shape)
   if (!shape) throw shapeError(op, 'the operands do not broadcast.', `a ${show(a.shape)}, b ${show(b.shape)}`)
   return shape
-}
-
-function requireSameDtype(op: Op, a: Shaped, b: Shaped): void {
-  if (a.dtype !== b.dtype)
-    throw shapeError(op, 'the operands must have one element type.', `a is ${a.dtype}, b is ${b.dtype}`)
 }
 
 function requireDtype(op: Op, name: string, { dtype }: Shaped, wanted: DType): void {

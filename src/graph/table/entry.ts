@@ -38,6 +38,11 @@ export function shapeError(op: Op, sentence: string, saw: string): EdgewrightErr
   return new EdgewrightError('MODEL_SHAPE_INVALID', `${name}: ${sentence}`, { saw })
 }
 
+export function requireSameDtype(op: Op, a: Shaped, b: Shaped): void {
+  if (a.dtype !== b.dtype)
+    throw shapeError(op, 'the operands must have one element type.', `a is ${a.dtype}, b is ${b.dtype}`)
+}
+
 export function requireRank(op: Op, name: string, { shape }: Shaped, least: number, most = least): void {
   if (shape.length >= least && shape.length <= most) return
   const wanted =

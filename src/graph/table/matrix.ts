@@ -1,6 +1,15 @@
 import type { Gemm, MatMul } from '../ops.ts'
 import { broadcastShapes, sameShape } from './broadcast.ts'
-import { type OpEntry, operand, type Operands, requireRank, type Shaped, shapeError, show } from './entry.ts'
+import {
+  type OpEntry,
+  operand,
+  type Operands,
+  requireRank,
+  requireSameDtype,
+  type Shaped,
+  shapeError,
+  show,
+} from './entry.ts'
 
 export const matrix = {
   Gemm: { inputs: ['a', 'b', 'c?'], infer: inferGemm },
@@ -11,6 +20,7 @@ function inferGemm(op: Gemm, operands: Operands): Shaped[] {
   const a = operand(operands, 0)
   const b = operand(operands, 1)
   const c = operands[2]
+  requireSameDtype(op, a, b)
   requireRank(op, 'a', a, 2)
   requireRank(op, 'b', b, 2)
   const [m, k] = (op.transA ? a.shape.toReversed() : a.shape) as [number, number]
@@ -28,6 +38,7 @@ function inferGemm(op: Gemm, operands: Operands): Shaped[] {
 function inferMatMul(op: MatMul, operands: Operands): Shaped[] {
   const a = operand(operands, 0)
   const b = operand(operands, 1)
+  requireSameDtype(op, a, b)
   requireRank(op, 'a', a, 1, Infinity)
   requireRank(op, 'b', b, 1, Infinity)
   const left = a.shape.length === 1 ? [1, ...a.shape] : a.shape
