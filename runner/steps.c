@@ -1,20 +1,10 @@
-#define _GNU_SOURCE
 #include "steps.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "emit.h"
-#include "inputs.h"
+#include "infer.h"
 #include "interrupt.h"
 #include "process.h"
-
-/** Samples are written at most this often, and only between inferences: a killed run loses no more than this. */
-static const int64_t flush_period_ns = 1000000000;
 
 struct step_state {
   size_t index;
@@ -25,7 +15,6 @@ struct step_state {
 
 static bool run_bounded(struct step_state *state, int64_t *count);
 static bool run_interleaved(struct step_state *state, int64_t *count);
-static bool run_infer(struct step_state *state, int64_t *count);
 
 bool step_run(const struct plan *plan, size_t index, struct runnable *runnables) {
   const struct plan_step *step = &plan->steps[index];
@@ -43,7 +32,7 @@ bool step_run(const struct plan *plan, size_t index, struct runnable *runnables)
     case STEP_WARMUP:
     case STEP_MEASURE: ok = run_bounded(&state, &count); break;
     case STEP_INTERLEAVE: ok = run_interleaved(&state, &count); break;
-    case STEP_INFER: ok = run_infer(&state, &count); break;
+    case STEP_INFER: ok = infer_run(index, step, &runnables[step->artifacts[0]], &count); break;
     case STEP_IDLE: sleep_until_ns(state.start_ns + step->idle_ns); break;
   }
   int64_t elapsed_ns = now_ns() - state.start_ns;
@@ -76,6 +65,14 @@ static void emit_latency(size_t step, struct runnable *runnable) {
   runnable->latency_count = 0;
 }
 
+void emit_first(struct runnable *runnable, int64_t ns) {
+  runnable->had_first = true;
+  event_begin("first");
+  event_string("artifact", runnable->session.plan->id);
+  event_integer("ns", ns);
+  event_end();
+}
+
 static void flush(struct step_state *state) {
   for (size_t i = 0; i < state->step->artifact_count; i++) {
     struct runnable *runnable = &state->runnables[state->step->artifacts[i]];
@@ -92,16 +89,12 @@ static bool infer_timed(struct step_state *state, struct runnable *runnable, boo
   *counted = ok && runnable->had_first;
   if (!ok) return false;
   if (!runnable->had_first) {
-    runnable->had_first = true;
-    event_begin("first");
-    event_string("artifact", runnable->session.plan->id);
-    event_integer("ns", ns);
-    event_end();
+    emit_first(runnable, ns);
     return true;
   }
   if (runnable->latency_count % MAX_PER_LINE == 0) runnable->at_ns[runnable->latency_count / MAX_PER_LINE] = at_ns;
   runnable->latency_ns[runnable->latency_count++] = ns;
-  if (runnable->latency_count == MAX_HELD || now_ns() - state->flushed_ns >= flush_period_ns) flush(state);
+  if (runnable->latency_count == MAX_HELD || now_ns() - state->flushed_ns >= FLUSH_PERIOD_NS) flush(state);
   return true;
 }
 
@@ -181,124 +174,5 @@ static bool run_interleaved(struct step_state *state, int64_t *count) {
     go_on = go_on && !all_met;
   }
   flush(state);
-  return ok;
-}
-
-/** Files and buffers of an infer step, kept apart from the inputs that are measured with. */
-struct streams {
-  int *in, *out;
-  void **data;
-  ort_value **values;
-  size_t *out_bytes;
-};
-
-static bool write_all(const char *path, int fd, const void *from, size_t bytes) {
-  for (size_t done = 0; done < bytes;) {
-    ssize_t count = write(fd, (const char *)from + done, bytes - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      int error = count < 0 ? errno : ENOSPC;
-      return emit_error(error == ENOSPC || error == EDQUOT ? "DISK_FULL" : "OUTPUT_FILE", "cannot write %s: %s", path, strerror(error)), false;
-    }
-    done += (size_t)count;
-  }
-  return true;
-}
-
-static bool open_streams(struct step_state *state, struct session *session, struct streams *streams) {
-  const struct plan_step *step = state->step;
-  if (step->input_count != session->input_count || step->output_count != session->output_count)
-    return emit_error("INPUT_COUNT", "%s: the model has %zu inputs and %zu outputs, step %zu gives %zu and %zu files", session->plan->id,
-                      session->input_count, session->output_count, state->index, step->input_count, step->output_count), false;
-  for (size_t i = 0; i < session->input_count; i++) {
-    size_t bytes;
-    tensor_bytes(session->inputs[i].element, &session->inputs[i].shape, &bytes);
-    streams->in[i] = input_open(session, step->inputs[i], (uint64_t)bytes * (uint64_t)step->count);
-    if (streams->in[i] < 0) return false;
-    streams->data[i] = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    if (!streams->data[i]) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
-    streams->values[i] = tensor_over(session, &session->inputs[i], streams->data[i], bytes);
-    if (!streams->values[i]) return false;
-  }
-  for (size_t i = 0; i < session->output_count; i++) {
-    streams->out[i] = open(step->outputs[i], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (streams->out[i] < 0) return emit_error("OUTPUT_FILE", "cannot write %s: %s", step->outputs[i], strerror(errno)), false;
-  }
-  return true;
-}
-
-static bool infer_sample(struct step_state *state, struct runnable *runnable, struct streams *streams, bool first_sample) {
-  struct session *session = &runnable->session;
-  const struct plan_step *step = state->step;
-  int64_t ns;
-  for (size_t i = 0; i < session->input_count; i++) {
-    size_t bytes;
-    tensor_bytes(session->inputs[i].element, &session->inputs[i].shape, &bytes);
-    if (!input_read(session, streams->in[i], step->inputs[i], streams->data[i], bytes)) return false;
-  }
-  bool ok = session_run(session, streams->values, &ns);
-  if (ok && !runnable->had_first) {
-    runnable->had_first = true;
-    event_begin("first");
-    event_string("artifact", session->plan->id);
-    event_integer("ns", ns);
-    event_end();
-  }
-  for (size_t i = 0; ok && i < session->output_count; i++) {
-    size_t bytes;
-    const void *data = session_output(session, i, &bytes);
-    if (!data) ok = false;
-    else if (first_sample) streams->out_bytes[i] = bytes;
-    else if (bytes != streams->out_bytes[i])
-      ok = (emit_error("OUTPUT_SHAPE", "%s: the size of output %s changes between samples", session->plan->id, session->outputs[i].name), false);
-    ok = ok && write_all(step->outputs[i], streams->out[i], data, bytes);
-  }
-  session_drop_outputs(session);
-  return ok;
-}
-
-static void emit_inferred(struct step_state *state, int64_t count) {
-  event_begin("inferred");
-  event_integer("step", (int64_t)state->index);
-  event_integer("count", count);
-  event_end();
-  state->flushed_ns = now_ns();
-}
-
-/** Samples through the model, outputs to files; `inferred` says about once a second how far it is, and at the end. */
-static bool run_infer(struct step_state *state, int64_t *count) {
-  struct runnable *runnable = &state->runnables[state->step->artifacts[0]];
-  struct session *session = &runnable->session;
-  struct streams streams = {
-      .in = malloc((session->input_count + 1) * sizeof(int)),
-      .out = malloc((session->output_count + 1) * sizeof(int)),
-      .data = calloc(session->input_count + 1, sizeof(void *)),
-      .values = calloc(session->input_count + 1, sizeof(ort_value *)),
-      .out_bytes = calloc(session->output_count + 1, sizeof(size_t)),
-  };
-  bool ok = streams.in && streams.out && streams.data && streams.values && streams.out_bytes;
-  if (!ok) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
-  memset(streams.in, 0xff, (session->input_count + 1) * sizeof(int));
-  memset(streams.out, 0xff, (session->output_count + 1) * sizeof(int));
-
-  ok = affinity_apply(session->plan) && open_streams(state, session, &streams);
-  while (ok && *count < state->step->count && !interrupted()) {
-    ok = infer_sample(state, runnable, &streams, *count == 0);
-    *count += ok;
-    if (ok && *count < state->step->count && now_ns() - state->flushed_ns >= flush_period_ns) emit_inferred(state, *count);
-  }
-  for (size_t i = 0; i < session->output_count; i++) {
-    // Delayed allocation reports a full disk only here.
-    if (streams.out[i] >= 0 && ok && fsync(streams.out[i]) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
-      ok = (emit_error(errno == EIO ? "OUTPUT_FILE" : "DISK_FULL", "cannot write %s: %s", state->step->outputs[i], strerror(errno)), false);
-    if (streams.out[i] >= 0) close(streams.out[i]);
-  }
-  if (ok && *count == state->step->count) emit_inferred(state, *count);
-  for (size_t i = 0; i < session->input_count; i++) {
-    if (streams.in[i] >= 0) close(streams.in[i]);
-    if (streams.values[i]) ORT(session->library->table, ReleaseValue)(streams.values[i]);
-    free(streams.data[i]);
-  }
-  free(streams.in), free(streams.out), free(streams.data), free(streams.values), free(streams.out_bytes);
   return ok;
 }
