@@ -4,6 +4,7 @@ import type { TensorType } from '../graph/types.ts'
 import { type DType, elementCount, type Tensor, type TensorData } from '../tensor.ts'
 import type { Evaluator, TensorInfo } from './evaluator.ts'
 import { randomTensor } from './random.ts'
+import { countHandedOut } from './reclaim.ts'
 
 export interface OnnxEvaluatorOptions {
   /** Intra-operator threads; default 1, which keeps results independent of the machine. */
@@ -36,7 +37,13 @@ export async function createOnnxEvaluator(modelBytes: Uint8Array, options: OnnxE
       for (const name of session.inputNames) given[name] = feedOf(ort, name, feeds.get(name))
       const results = await run(session, given, fetch)
       const tensors = new Map<string, Tensor>()
-      for (const name of fetch) tensors.set(name, tensorOf(name, results[name]))
+      let bytes = 0
+      for (const name of fetch) {
+        const tensor = tensorOf(name, results[name])
+        bytes += tensor.data.byteLength
+        tensors.set(name, tensor)
+      }
+      countHandedOut(bytes)
       return tensors
     },
     async close() {
