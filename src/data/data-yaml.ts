@@ -132,7 +132,7 @@ async function storedArrays(
   if (files.arrays) {
     const arrays = new Map<string, StoredArray>()
     for (const spec of context.inputs) {
-      const path = files.arrays[spec.name]
+      const path = Object.hasOwn(files.arrays, spec.name) ? files.arrays[spec.name] : undefined
       if (path === undefined)
         throw new EdgewrightError('DATA_SHAPE', `No array is given for the input ${spec.name}.`, {
           where: 'files.arrays',

@@ -6,13 +6,13 @@ import { openArrays, openIdxPair } from './array-source.ts'
 import { audioExtensions } from './audio.ts'
 import type { OpenContext } from './context.ts'
 import { openDataYaml } from './data-yaml.ts'
-import { sampleFiles } from './files.ts'
+import { exists, sampleFiles } from './files.ts'
 import { openSampleFiles } from './folder-source.ts'
 import { isIdxName } from './idx.ts'
 import { openLoader } from './loader.ts'
 import { pictureExtensions } from './picture.ts'
 import { parsePreprocessing, type PreprocessingInput } from './preprocessing.ts'
-import { datasetOf, type LabelOptions, type SampleSource } from './source.ts'
+import { datasetOf, fileError, type LabelOptions, type SampleSource } from './source.ts'
 import type { Dataset, InputSpec } from './types.ts'
 
 export interface OpenOptions extends LabelOptions {
@@ -24,7 +24,7 @@ export interface OpenOptions extends LabelOptions {
 }
 
 /**
- * Opens what `--data` names: a folder of pictures or .wav files, an .npz, .npy or idx file, a data.yaml, a loader.mjs.
+ * Opens what `--data` names: a folder of pictures or .wav files, or with a data.yaml, an .npz, .npy or idx file, a data.yaml, a loader.mjs.
  * docs/data.md describes each. Nothing is decoded yet, except that a loader is asked once for its samples' labels.
  *
  * @param spec path as given by the user
@@ -36,6 +36,14 @@ export async function openDataset(
   inputs: readonly InputSpec[],
   options: OpenOptions = {},
 ): Promise<Dataset> {
+  try {
+    return await openAny(spec, inputs, options)
+  } catch (error) {
+    throw fileError(error, spec)
+  }
+}
+
+async function openAny(spec: string, inputs: readonly InputSpec[], options: OpenOptions): Promise<Dataset> {
   if (inputs.length === 0)
     throw new EdgewrightError('DATA_SHAPE', 'The network has no inputs that data could feed.', {
       where: spec,
@@ -54,8 +62,9 @@ export async function openDataset(
     warn: options.warn,
     signal: options.signal,
   }
-  if (/\.ya?ml$/i.test(path)) {
-    const { source, labelOffset } = await openDataYaml(path, context)
+  const description = info.isDirectory() ? join(path, 'data.yaml') : path
+  if (info.isDirectory() ? await exists(description) : /\.ya?ml$/i.test(path)) {
+    const { source, labelOffset } = await openDataYaml(description, context)
     return datasetOf(source, { ...options, labelOffset: options.labelOffset ?? labelOffset })
   }
   return datasetOf(
@@ -78,11 +87,6 @@ async function openFile(path: string, context: OpenContext): Promise<SampleSourc
 
 async function openFolder(path: string, context: OpenContext): Promise<SampleSource> {
   const names = await readdir(path)
-  if (names.includes('data.yaml'))
-    throw new EdgewrightError('DATA_BROKEN', 'The folder holds a data.yaml.', {
-      where: path,
-      hint: `Give its path: ${join(path, 'data.yaml')}.`,
-    })
   if (names.some((name) => isIdxName(name))) return openIdxPair(path, context)
   const extensions = [...pictureExtensions, ...audioExtensions]
   const found = await sampleFiles(path, extensions, { from: null, classNames: null })

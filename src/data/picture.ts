@@ -11,6 +11,9 @@ import type { InputSpec, Preprocessing } from './types.ts'
 
 export const pictureExtensions = ['.jpg', '.jpeg', '.png', '.webp', '.bmp']
 
+// No sample is decoded twice in a row: a cache would only grow with their number.
+sharp.cache(false)
+
 const fileLimitBytes = 512 * 2 ** 20
 const decodeLimitSeconds = 60
 
@@ -51,7 +54,11 @@ export async function decodePicture(path: string, channels: 1 | 3): Promise<Pict
   if (extname(path).toLowerCase() === '.bmp')
     return channels === 3 ? decodeBmp(bytes, path) : toGray(decodeBmp(bytes, path))
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: pixelLimit, failOn: 'error', ignoreIcc: true })
+    const { data, info } = await sharp(bytes, {
+      limitInputPixels: pixelLimit,
+      failOn: 'error',
+      ignoreIcc: true,
+    })
       .timeout({ seconds: decodeLimitSeconds })
       .toColourspace('srgb')
       .removeAlpha()

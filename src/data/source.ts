@@ -55,7 +55,12 @@ export function datasetOf(source: SampleSource, options: LabelOptions): Dataset 
     async sample(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < source.length))
         throw new RangeError(`sample ${index} of ${source.length}`)
-      return { id: source.id(index), inputs: await source.read(index), label: labels[index] ?? null }
+      const id = source.id(index)
+      const inputs = await source.read(index).catch((error) => {
+        throw fileError(error, id)
+      })
+      for (const [name, tensor] of inputs) refuseNaN(tensor, name, id)
+      return { id, inputs, label: labels[index] ?? null }
     },
   }
   return options.limit === undefined || options.limit >= whole.length
@@ -151,6 +156,42 @@ function offsetHint(stated: readonly (number | null)[], classes: number | undefi
   if (classes !== undefined && high - low < classes)
     return `${span} Set the label offset (1 for a network with one class more than the data, 1001 against 1000; -1 for the opposite), or 0 if one is set.`
   return `${span} Check that data and network belong together.`
+}
+
+/** One NaN would spread into every range that calibration finds. Infinities may be masks. */
+function refuseNaN({ data }: Tensor, input: string, id: string): void {
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return
+  for (let i = 0; i < data.length; i++)
+    if (Number.isNaN(data[i]))
+      throw new EdgewrightError('DATA_BROKEN', `A sample holds NaN for the input ${input}.`, {
+        where: id,
+        saw: `NaN at element ${i}`,
+        hint: 'Take the sample out, or check scale and std.',
+      })
+}
+
+const fileFailures: Record<string, string> = {
+  ENOENT: 'is not there any more',
+  EACCES: 'may not be read',
+  EPERM: 'may not be read',
+  EISDIR: 'is a folder',
+  ENOTDIR: 'is not a folder',
+  EIO: 'cannot be read from its disk',
+  ELOOP: 'is a link that leads back to itself',
+}
+
+/** What the operating system says of a file, as an error of the data; anything else as it is. */
+export function fileError(error: unknown, where: string): unknown {
+  if (error instanceof EdgewrightError || !(error instanceof Error)) return error
+  const { code, path } = error as NodeJS.ErrnoException
+  const failure = code === undefined ? undefined : fileFailures[code]
+  return failure
+    ? new EdgewrightError('DATA_BROKEN', `A file of the data ${failure}.`, {
+        where: path ?? where,
+        saw: code,
+        cause: error,
+      })
+    : error
 }
 
 /** Computes once, however often asked. A failure is not kept. */

@@ -10,6 +10,7 @@ const formatPcm = 1
 const formatFloat = 3
 const formatExtensible = 0xfffe
 const channelLimit = 64
+const rateLimitHz = 768_000
 
 /**
  * Decodes a RIFF/WAVE file: PCM of 8 (unsigned), 16, 24 or 32 bits, or 32-bit float; channels are averaged to one.
@@ -47,7 +48,7 @@ export function decodeWav(bytes: Uint8Array, where: string): Sound {
       const { code, channels, rate, bits } = format
       const known =
         (code === formatPcm && [8, 16, 24, 32].includes(bits)) || (code === formatFloat && bits === 32)
-      if (!known || channels < 1 || channels > channelLimit || rate < 1)
+      if (!known || channels < 1 || channels > channelLimit || rate < 1 || rate > rateLimitHz)
         throw broken(`format ${code}, ${bits} bits, ${channels} channels, ${rate} Hz`)
       // Streams that were cut, or never finished, state 0xffffffff or too much: what is there counts.
       const end = Math.min(bytes.length, body + size)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import sharp from 'sharp'
@@ -265,4 +265,49 @@ test('8-bit palette bitmaps are read', { skip: fixturesMissing }, async () => {
   const picture = await decodePicture(fixture('ethosu/person.bmp'), 1)
   assert.deepEqual([picture.height, picture.width, picture.data.length], [96, 96, 96 * 96])
   assert.ok(new Set(picture.data).size > 50)
+})
+
+test('labels counted from 1 get the hint to shift them back', async (context) => {
+  const folder = await folderOf(context, {
+    'a.png': 1,
+    'b.png': 2,
+    'labels.csv': 'file,label\na.png,1\nb.png,2\n',
+  })
+  await assert.rejects(
+    openDataset(folder, [colour], { classes: 2 }),
+    errorOf('DATA_LABELS', { where: /b\.png/, hint: /offset to -1/ }),
+  )
+  assert.deepEqual((await opened(folder, colour, { classes: 2, labelOffset: -1 })).dataset.labels, [0, 1])
+})
+
+test('a folder with a data.yaml is what the data.yaml says', async (context) => {
+  const folder = await folderOf(context, {
+    'p/a.png': 1,
+    'p/b.png': 2,
+    'data.yaml': 'description: two\nfiles: {images: p}\nlabels: {from: none}\n',
+  })
+  assert.deepEqual(
+    [(await opened(folder, colour)).dataset.description, (await opened(folder, colour)).dataset.labelled],
+    ['two', false],
+  )
+})
+
+test('a file where a folder should be, and one that vanished, are named', async (context) => {
+  const folder = await folderOf(context, { 'p/a.png': 1, 'data.yaml': 'files: {images: p/a.png}\n' })
+  await assert.rejects(
+    openDataset(folder, [colour]),
+    errorOf('DATA_BROKEN', { where: /a\.png/, saw: /ENOTDIR/ }),
+  )
+  const { dataset } = await opened(join(folder, 'p'), colour)
+  await rm(join(folder, 'p/a.png'))
+  await assert.rejects(dataset.sample(0), errorOf('DATA_BROKEN', { where: /a\.png/, saw: /ENOENT/ }))
+})
+
+test('a sample that holds NaN is refused before it spoils a range', async (context) => {
+  const folder = await folderOf(context, {
+    'l.mjs': 'export default [{ x: [1, 2] }, { x: [1, NaN], id: "bad" }]',
+  })
+  const { dataset } = await opened(join(folder, 'l.mjs'), { name: 'x', dtype: 'float32', shape: [1, 2] })
+  await dataset.sample(0)
+  await assert.rejects(dataset.sample(1), errorOf('DATA_BROKEN', { where: /bad/, saw: /element 1/ }))
 })
