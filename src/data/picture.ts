@@ -1,18 +1,15 @@
 import { readFile, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
-import sharp from 'sharp'
 import { EdgewrightError } from '../error.ts'
 import { elementCount, type Tensor } from '../tensor.ts'
 import { decodeBmp, pixelLimit, type Picture } from './bmp.ts'
 import { inputTensor } from './elements.ts'
 import { normalizePicture } from './normalize.ts'
 import { resizePicture } from './resize.ts'
+import { once } from './source.ts'
 import type { InputSpec, Preprocessing } from './types.ts'
 
 export const pictureExtensions = ['.jpg', '.jpeg', '.png', '.webp', '.bmp']
-
-// No sample is decoded twice in a row: a cache would only grow with their number.
-sharp.cache(false)
 
 const fileLimitBytes = 512 * 2 ** 20
 const decodeLimitSeconds = 60
@@ -53,6 +50,7 @@ export async function decodePicture(path: string, channels: 1 | 3): Promise<Pict
   const bytes = await readFile(path)
   if (extname(path).toLowerCase() === '.bmp')
     return channels === 3 ? decodeBmp(bytes, path) : toGray(decodeBmp(bytes, path))
+  const sharp = await imageLibrary()
   try {
     const { data, info } = await sharp(bytes, {
       limitInputPixels: pixelLimit,
@@ -75,6 +73,14 @@ export async function decodePicture(path: string, channels: 1 | 3): Promise<Pict
     throw broken(path, error instanceof Error ? error.message.split('\n')[0]! : String(error), error)
   }
 }
+
+/** Loaded when the first picture is: it takes longer than the rest of the program. */
+const imageLibrary = once(async () => {
+  const { default: sharp } = await import('sharp')
+  // No sample is decoded twice in a row: a cache would only grow with their number.
+  sharp.cache(false)
+  return sharp
+})
 
 /** Size after the resize step: exactly as asked, or aspect kept and just covering it (torchvision's rounding). */
 function resizedSize(
