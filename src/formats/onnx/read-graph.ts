@@ -33,6 +33,9 @@ const movingKinds: ReadonlySet<OpKind> = new Set<OpKind>([
   'GlobalMaxPool',
 ])
 
+/** As for tensors of the file. */
+const mostRank = 64
+
 /** The graph as far as it is read: ONNX names to our values. */
 export class GraphInReading {
   readonly editor: GraphEditor
@@ -132,6 +135,12 @@ export class GraphInReading {
     if (op.kind !== 'Convert' && outputs.some((name) => this.#raw.has(name)))
       for (const operand of operands) if (operand) this.demandRaw(operand.name)
     const resultTypes = types ?? this.#resultTypes(op, operands, outputs.length, where)
+    if (resultTypes.some(({ shape }) => shape.length > mostRank))
+      throw new EdgewrightError(
+        'MODEL_BROKEN',
+        `A value of the model has more than ${mostRank} dimensions.`,
+        { where },
+      )
     const folded = foldSmall(op, operands, resultTypes)
     if (folded) {
       for (const [i, constant] of folded.entries()) this.define(outputs[i]!, constant)

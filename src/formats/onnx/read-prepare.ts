@@ -12,6 +12,7 @@ import type { NameUse } from './read-graph.ts'
  * @throws GRAPH_INVALID for a cycle, MODEL_BROKEN for a name made twice
  */
 export function prepareNodes(graph: OnnxGraph, flat: readonly FlatNode[]): FlatNode[] {
+  for (const { node } of flat) requireFewNames(node)
   const taken = new Set(allNames(graph, flat))
   const made = new Set<string>()
   const opsets = flat[0]?.opsets ?? new Map()
@@ -27,6 +28,22 @@ export function prepareNodes(graph: OnnxGraph, flat: readonly FlatNode[]): FlatN
       made.add(output)
     }
   return sorted(nodes, graph.name)
+}
+
+/** More than any operator of a network joins; what is not bounded here would have to be everywhere. */
+const mostNames = 10_000
+
+function requireFewNames(node: OnnxNode): void {
+  if (node.input.length <= mostNames && node.output.length <= mostNames && node.attribute.length <= mostNames)
+    return
+  throw new EdgewrightError(
+    'MODEL_TOO_LARGE',
+    `An operator of the model has more than ${mostNames} inputs, outputs or attributes.`,
+    {
+      where: `${node.opType} ${JSON.stringify(node.name)}`,
+      saw: `${node.input.length} inputs, ${node.output.length} outputs, ${node.attribute.length} attributes`,
+    },
+  )
 }
 
 /** Optional outputs at the end are dropped, those in between get a name, so that positions stay. */

@@ -33,26 +33,22 @@ function readOldResize(operator: OnnxOperator): void {
   if (mode !== 'nearest' && mode !== 'linear' && mode !== 'bilinear')
     throw new NotExpressible(`its mode is ${JSON.stringify(mode)}`)
   if (!scales || scales.length !== shape.length) throw operator.broken('has scales for another rank')
-  const steps: readonly number[][] =
-    mode === 'nearest'
-      ? [scales.map((scale) => Math.max(scale, 1)), scales.map((scale) => Math.min(scale, 1))]
-      : [scales]
-  const last = steps.findLastIndex((step) => step.some((scale) => scale !== 1))
-  let from = operator.input(0)
-  for (const [i, step] of steps.entries()) {
-    if (i !== last && (i > last || step.every((scale) => scale === 1))) continue
-    const shrinks = step.some((scale) => scale < 1)
-    const resize = {
-      mode: mode === 'nearest' ? ('nearest' as const) : ('linear' as const),
+  const halves = [scales.map((scale) => Math.max(scale, 1)), scales.map((scale) => Math.min(scale, 1))]
+  const steps = (mode === 'nearest' ? halves : [scales]).filter((step) => step.some((scale) => scale !== 1))
+  const asked = (from: string, step: readonly number[]): Resize =>
+    complete({
+      mode: mode === 'nearest' ? 'nearest' : 'linear',
       sizes: sizesOf(operator, operator.shapeOf(from), step),
       scales: step,
-      coordinateTransformation: 'asymmetric' as const,
-      nearestMode: shrinks ? ('ceil' as const) : ('floor' as const),
-    }
-    if (i === last) operator.produce(complete(resize), [from])
-    else from = operator.step(complete(resize), [from], 'enlarged')
-  }
-  if (last < 0) operator.alias(from)
+      coordinateTransformation: 'asymmetric',
+      nearestMode: step.some((scale) => scale < 1) ? 'ceil' : 'floor',
+    })
+  const x = operator.input(0)
+  const between = steps
+    .slice(0, -1)
+    .reduce((from, step) => operator.step(asked(from, step), [from], 'enlarged'), x)
+  if (steps.length === 0) operator.alias(x)
+  else operator.produce(asked(between, steps.at(-1)!), [between])
 }
 
 function readResize(operator: OnnxOperator): void {
