@@ -15,6 +15,7 @@ import {
 import { readOnnx } from '../../../src/formats/onnx/read.ts'
 import { writeOnnx } from '../../../src/formats/onnx/write.ts'
 import { numbersOf } from '../../../src/graph/constant.ts'
+import { verifyGraph } from '../../../src/graph/verify.ts'
 import { bytesOf } from '../../../src/tensor.ts'
 import { fixture, fixturesMissing } from '../../fixtures.ts'
 import { inferOpaque, runModel, type TestTensor, testTensor } from './ort.ts'
@@ -95,6 +96,7 @@ export async function runNodeCase({ name, folder }: NodeCase): Promise<CaseResul
     const model = await readOnnx({ bytes: bound }, { inferOpaque, shapes })
     const [graph] = model.graphs.values()
     verbatim = graph!.nodes.flatMap(({ op }) => (op.kind === 'Opaque' ? [op.opType] : []))
+    verifyGraph(graph!)
     written = writeOnnx(graph!, { opsets: model.opsets })
   } catch (error) {
     const known = toEdgewrightError(error)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { constantOfNumbers } from '../../../src/graph/encode.ts'
 import type { Graph, Model } from '../../../src/graph/types.ts'
+import { verifyGraph } from '../../../src/graph/verify.ts'
 import { elementCount, viewAs } from '../../../src/tensor.ts'
 import {
   encodeModel,
@@ -29,6 +30,7 @@ export async function roundTrip(
   const bytes = encodeModel(spec)
   const model = await readOnnx({ bytes }, { inferOpaque, ...options })
   const [graph] = model.graphs.values()
+  verifyGraph(graph!)
   const feeds = new Map(
     graph!.inputs.map((name, i) => {
       const { dtype, shape } = graph!.values.get(name)!.type
