@@ -72,13 +72,13 @@ function headline(results: readonly RunResult[]): string {
         `${words[choice]} ${on.length <= 3 ? on.map(({ device }) => device).join(', ') : `${on.length} devices`}`,
     )
     .join('; ')
-    .replace(/^./, (first) => first.toUpperCase())
+    .replace(/^(?!int8)./, (first) => first.toUpperCase())
     .concat('.')
 }
 
 function overview(results: readonly RunResult[]): Markup {
-  return markup`<section class="card"><h2>All devices</h2><div class="scroll"><table class="overview" style="margin-top:12px">
-<thead><tr><th>device</th><th class="hide-narrow">threads</th><th><span class="key float"></span>float p50</th><th><span class="key int8"></span>int8 p50</th><th>speed</th><th class="hide-narrow">accuracy</th><th class="hide-narrow">agreement</th><th>ship</th></tr></thead>
+  return markup`<section class="card"><h2>All devices</h2><p class="quiet">Median time of one inference.</p><div class="scroll"><table class="overview" style="margin-top:12px">
+<thead><tr><th>device</th><th class="hide-narrow">threads</th><th><span class="key float"></span>float</th><th><span class="key int8"></span>int8</th><th>speed</th><th class="hide-narrow">accuracy</th><th class="hide-narrow">agreement</th><th>ship</th></tr></thead>
 <tbody>${results.map(
     (result, i) => markup`<tr><td><a href="#device-${i}" style="color:inherit">${result.device}</a></td>
 <td class="hide-narrow">${result.threads}</td><td>${result.baseline?.latency ? formatNs(result.baseline.latency.p50Ns) : '–'}</td><td>${result.latency ? formatNs(result.latency.p50Ns) : '–'}</td>

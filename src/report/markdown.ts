@@ -7,7 +7,7 @@ export function renderMarkdown(document: RunDocument): string {
   const { model, runId, createdAt, results } = document
   const measured = results.filter(({ status }) => status === 'ok')
   const lines = [
-    `**${escape(model.path)}** (${formatBytes(model.bytes)}, sha256 \`${model.sha256.slice(0, 12)}\`), run \`${runId}\`, ${formatTime(createdAt)}`,
+    `**${escapeMarkdown(model.path)}** (${formatBytes(model.bytes)}, sha256 \`${model.sha256.slice(0, 12)}\`), run \`${runId}\`, ${formatTime(createdAt)}`,
     '',
   ]
   if (measured.length > 0)
@@ -59,23 +59,24 @@ function notes(result: RunResult): string[] {
   const parts = [
     result.status === 'ok'
       ? null
-      : `**${result.status}**: ${escape(result.error?.message ?? 'no reason given')} (\`${result.error?.code ?? 'INTERNAL'}\`) ${escape(result.error?.hint ?? '')}`,
-    result.verdict === null ? null : escape(result.verdict.sentence),
-    escape(accuracyText(result)),
-    escape(parityText(result)),
+      : `**${result.status}**: ${escapeMarkdown(result.error?.message ?? 'no reason given')} (\`${result.error?.code ?? 'INTERNAL'}\`) ${escapeMarkdown(result.error?.hint ?? '')}`,
+    result.verdict === null ? null : escapeMarkdown(result.verdict.sentence),
+    escapeMarkdown(accuracyText(result)),
+    escapeMarkdown(parityText(result)),
     result.calibrated === false ? 'Not calibrated: ranges come from random inputs.' : null,
     result.conditions?.emulated
-      ? `Emulated (${escape(result.conditions.emulated)}): these times are not a board’s.`
+      ? `Emulated (${escapeMarkdown(result.conditions.emulated)}): these times are not a board’s.`
       : null,
     ...result.warnings.map(
-      ({ code: name, message, hint }) => `Warning ${code(name)}: ${escape(message)} ${escape(hint)}`,
+      ({ code: name, message, hint }) =>
+        `Warning ${code(name)}: ${escapeMarkdown(message)} ${escapeMarkdown(hint)}`,
     ),
   ].filter((part) => part !== null && part.trim() !== '')
   return parts.length === 0 ? [] : [`- ${code(result.device)}`, ...parts.map((part) => `  - ${part!.trim()}`)]
 }
 
 /** Nothing from outside becomes markup, a link or a mention. */
-function escape(text: string): string {
+function escapeMarkdown(text: string): string {
   return printable(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

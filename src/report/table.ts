@@ -35,10 +35,20 @@ const gap = '  '
 export function renderTable(document: RunDocument, { color, width }: TableOptions): string {
   const paint: Paint = color ? (text, style) => `\u001b[${styles[style]}m${text}\u001b[0m` : (text) => text
   const { model, runId, createdAt } = document
-  const head = `${paint(printable(model.path), 'bold')}  ${formatBytes(model.bytes)}  sha256 ${model.sha256.slice(0, 12)}  run ${runId}, ${formatTime(createdAt)}`
+  const facts = [
+    formatBytes(model.bytes),
+    `sha256 ${model.sha256.slice(0, 12)}`,
+    `run ${runId}`,
+    formatTime(createdAt),
+  ].join(gap)
+  const name = printable(model.path)
+  const head =
+    name.length + gap.length + facts.length <= width
+      ? [`${paint(name, 'bold')}${gap}${facts}`]
+      : [paint(name, 'bold'), ...wrap(facts, width, '')]
   const measured = document.results.filter(({ status }) => status === 'ok')
   return [
-    head,
+    ...head,
     ...(measured.length > 0 ? ['', ...table(measured, width, paint)] : []),
     '',
     ...document.results.flatMap((result) => notes(result, width, paint)),
@@ -169,9 +179,12 @@ function notes(result: RunResult, width: number, paint: Paint): string[] {
   }
   if (result.verdict)
     say(printable(result.verdict.sentence), result.verdict.choice === 'float' ? 'yellow' : 'green')
-  const runtime = result.runtime ? printable(`${result.runtime.name} ${result.runtime.version}`) : ''
-  const facts = [accuracyText(result), parityText(result), runtime].filter((text) => text !== '').join('; ')
-  if (facts !== '') say(facts)
+  for (const [fact, style] of [
+    [accuracyText(result), undefined],
+    [parityText(result), result.parity?.ok === false ? 'yellow' : undefined],
+    [result.runtime ? printable(`${result.runtime.name} ${result.runtime.version}`) : '', 'dim'],
+  ] as const)
+    if (fact !== '') say(fact, style)
   if (result.calibrated === false)
     say('Not calibrated: ranges come from random inputs, so accuracy means nothing yet.', 'yellow')
   if (result.conditions?.emulated)
@@ -207,7 +220,7 @@ export function parityText({ parity }: RunResult): string {
   if (parity === null) return ''
   if (parity.maxSteps === 0 && parity.identicalShare === 1)
     return `board and host agree in every bit over ${parity.samples} samples`
-  const difference = `board and host differ by at most ${Number(parity.maxSteps.toPrecision(3))} quantization steps over ${parity.samples} samples`
+  const difference = `board and host differ by at most ${Number(parity.maxSteps.toPrecision(3))} quantization ${parity.maxSteps === 1 ? 'step' : 'steps'} over ${parity.samples} samples`
   return parity.ok
     ? difference
     : `${difference}, more than the ${parity.tolerance} allowed${parity.firstDivergence ? `: first at ${printable(parity.firstDivergence)}` : ''}`

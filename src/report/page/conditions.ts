@@ -47,10 +47,7 @@ export function conditionsList({
     [
       'Clock',
       c &&
-        [
-          c.governor && `governor ${c.governor}`,
-          c.clockKHz && `${mhz(c.clockKHz.min)} to ${mhz(c.clockKHz.max)} MHz`,
-        ]
+        [c.governor && `governor ${c.governor}`, c.clockKHz && clockText(c.clockKHz)]
           .filter(Boolean)
           .join(', '),
     ],
@@ -59,7 +56,7 @@ export function conditionsList({
       c?.temperatureMilliC &&
         `${celsius(c.temperatureMilliC.start)} at the start, ${celsius(c.temperatureMilliC.max)} at most`,
     ],
-    ['Stability', c && c.stability],
+    ['Stability', c?.stability],
     [
       'Accuracy',
       accuracy && `${accuracy.metric} over ${accuracy.samples} samples, on the ${accuracy.measuredOn}`,
@@ -76,8 +73,9 @@ export function conditionsList({
   return markup`<h3>What was measured where and how</h3><dl>${known.map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`
 }
 
-function mhz(kHz: number): string {
-  return (kHz / 1000).toFixed(0)
+function clockText({ min, max }: { min: number; max: number }): string {
+  const [low, high] = [min, max].map((kHz) => (kHz / 1000).toFixed(0))
+  return low === high ? `${high} MHz` : `${low} to ${high} MHz`
 }
 
 function celsius(milliC: number): string {

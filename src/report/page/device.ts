@@ -45,11 +45,10 @@ ${
   result.status === 'ok' &&
   markup`<div class="split"><div>${figures(result)}</div>${
     series.length > 0 &&
-    markup`<figure><figcaption>Share of inferences that took no longer than a time. The dots are the medians.</figcaption>${distributionChart(series)}</figure>`
+    markup`<div class="charts"><figure><figcaption>Share of inferences that took no longer than a time; dots are medians.</figcaption>${distributionChart(series)}</figure>${timelineChart(`timeline-${position}`, series)}</div>`
   }</div>`
 }
 ${result.operators && operatorsChart(result.operators)}
-${timelineChart(`timeline-${position}`, series)}
 ${result.layers && result.layers.length > 0 && layers(result.layers)}
 ${result.constraints && result.constraints.length > 0 && constraints(result.constraints)}
 ${conditionsList(result)}
@@ -105,7 +104,7 @@ function figures(result: RunResult): Markup {
     typeof accuracy?.sqnrDb === 'number' && row('Output SQNR', '', formatDb(accuracy.sqnrDb), ''),
     ...latencyRows(baseline?.latency ?? null, latency, speedup),
     row('Peak memory', bytes(baseline?.memory?.peakRssBytes), bytes(memory?.peakRssBytes), ''),
-    row('Energy per inference', '', energy.value === null ? '–' : formatMicrojoules(energy.value), ''),
+    row('Energy', '', energy.value === null ? '–' : formatMicrojoules(energy.value), ''),
   ]
   const under = [
     accuracy && `Accuracy on ${accuracy.samples} samples, computed on the ${accuracy.measuredOn}.`,

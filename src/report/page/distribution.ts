@@ -3,7 +3,7 @@ import { Markup, markup } from './markup.ts'
 
 const width = 560
 const height = 260
-const left = 46
+const left = 58
 const right = 14
 const top = 12
 const bottom = 38
@@ -29,15 +29,13 @@ export function distributionChart(series: readonly Series[]): Markup {
   const axis = axisOf(Math.max(1, low), Math.max(high, low + 1))
   const y = (share: number) => height - bottom - share * (height - top - bottom)
   const path = (ns: Float64Array) => {
-    const steps = Math.min(points, ns.length)
-    const at = Array.from({ length: steps }, (_, i) => Math.round(((i + 1) / steps) * ns.length) - 1)
+    const count = Math.min(points, ns.length)
+    const at = Array.from({ length: count }, (_, i) => Math.round(((i + 1) / count) * ns.length) - 1)
     const start = `M${axis.x(ns[0]!).toFixed(1)} ${y(0).toFixed(1)}`
-    return (
-      at.reduce(
-        (d, index) => `${d}H${axis.x(ns[index]!).toFixed(1)}V${y((index + 1) / ns.length).toFixed(1)}`,
-        start,
-      ) + `H${width - right}`
+    const steps = at.map(
+      (index) => `H${axis.x(ns[index]!).toFixed(1)}V${y((index + 1) / ns.length).toFixed(1)}`,
     )
+    return `${start}${steps.join('')}H${width - right}`
   }
   const ticksY = [0, 0.25, 0.5, 0.75, 0.9, 1]
   const label = sorted

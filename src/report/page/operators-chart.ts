@@ -15,8 +15,7 @@ export function operatorsChart({ float, int8 }: NonNullable<RunResult['operators
   const split = splitOperators(float, int8)
   const longest = Math.max(1, ...split.pairs.flatMap(({ floatNs, int8Ns }) => [floatNs, int8Ns]))
   const bar = (kind: 'float' | 'int8', ns: number) =>
-    // The number needs room beside the longest bar.
-    markup`<div>${ns > 0 ? markup`<span class="bar ${kind}" style="width:${((ns / longest) * 72).toFixed(2)}%"></span>${formatNs(ns)}` : '–'}</div>`
+    markup`<div>${ns > 0 ? markup`<span class="bar ${kind}" style="--share:${(ns / longest).toFixed(4)}"></span>${formatNs(ns)}` : '–'}</div>`
   return markup`<h3>Time by operator</h3>
 <p class="quiet">${explanation(split)} From a profiled session of its own, which is slower than the one that latency is taken from.</p>
 <div class="operators">${split.pairs.map(

@@ -11,7 +11,7 @@ export function timelineChart(id: string, series: readonly Series[]): Markup {
   const drawn = series.filter(({ ns }) => ns.length > 1)
   if (drawn.length === 0) return markup``
   const data = drawn.map(({ kind, ns }) => ({ kind, ...decimate(ns) }))
-  return markup`<figure class="wide"><figcaption>Latency over the run, in the order measured: a slope or a step is heat, clocks or load.</figcaption>
+  return markup`<figure><figcaption>Latency in the order measured: a slope or a step is heat, clocks or load.</figcaption>
 <div class="timeline" data-source="${id}"><p class="quiet">Drawn by the page’s own script.</p></div><script type="application/json" id="${id}">${scriptJson(data)}</script></figure>`
 }
 
@@ -60,9 +60,9 @@ const drawTimelines = `(() => {
       box.textContent = '';
       const axis = { stroke: colour('quiet'), grid: { stroke: colour('line'), width: 1 }, ticks: { stroke: colour('line') }, font: '12px system-ui' };
       drawn.push(new uPlot({
-        width: Math.max(280, box.clientWidth), height: 220,
+        width: Math.max(280, box.clientWidth), height: 210,
         scales: { x: { time: false } },
-        axes: [Object.assign({}, axis, { values: (u, ticks) => ticks.map((n) => n % 1 ? '' : n) }), Object.assign({}, axis, { size: 72, values: (u, ticks) => ticks.map(time) })],
+        axes: [Object.assign({}, axis, { values: (u, ticks) => ticks.map((n) => n % 1 ? '' : n) }), Object.assign({}, axis, { size: 64, values: (u, ticks) => ticks.map(time) })],
         series: [{ label: 'inference' }].concat(series.map((s) => ({
           label: s.kind, stroke: colour(s.kind), width: 1.25, points: { show: false }, spanGaps: true, value: (u, ns) => ns == null ? '' : time(ns),
         }))),
