@@ -24,7 +24,10 @@ export interface OnnxEvaluatorOptions {
  * A symbolic dimension is reported as 0.
  * @throws TARGET_CANNOT_RUN with ONNX Runtime's own words when it refuses the file
  */
-export async function createOnnxEvaluator(modelBytes: Uint8Array, options: OnnxEvaluatorOptions = {}): Promise<Evaluator> {
+export async function createOnnxEvaluator(
+  modelBytes: Uint8Array,
+  options: OnnxEvaluatorOptions = {},
+): Promise<Evaluator> {
   const ort = await loadOnnxRuntime()
   const session = await createSession(ort, modelBytes, options)
   let closed = false
@@ -69,7 +72,11 @@ function loadOnnxRuntime(): Promise<Ort> {
   return loaded
 }
 
-async function createSession(ort: Ort, bytes: Uint8Array, options: OnnxEvaluatorOptions): Promise<InferenceSession> {
+async function createSession(
+  ort: Ort,
+  bytes: Uint8Array,
+  options: OnnxEvaluatorOptions,
+): Promise<InferenceSession> {
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? 1,
@@ -83,7 +90,10 @@ async function createSession(ort: Ort, bytes: Uint8Array, options: OnnxEvaluator
   try {
     return await ort.InferenceSession.create(bytes, sessionOptions)
   } catch (cause) {
-    throw new EdgewrightError('TARGET_CANNOT_RUN', 'ONNX Runtime refuses the network.', { saw: messageOf(cause), cause })
+    throw new EdgewrightError('TARGET_CANNOT_RUN', 'ONNX Runtime refuses the network.', {
+      saw: messageOf(cause),
+      cause,
+    })
   }
 }
 
@@ -115,22 +125,39 @@ async function run(
 }
 
 function feedOf(ort: Ort, name: string, tensor: Tensor | undefined): OrtTensor {
-  if (!tensor) throw new EdgewrightError('DATA_SHAPE', 'An input of the network was not given.', { where: name })
+  if (!tensor)
+    throw new EdgewrightError('DATA_SHAPE', 'An input of the network was not given.', { where: name })
   if (tensor.dtype === 'bfloat16' || tensor.dtype === 'string')
-    throw new EdgewrightError('DATA_SHAPE', `ONNX Runtime takes no ${tensor.dtype} input here.`, { where: name })
-  const count = tensor.dtype === 'int4' || tensor.dtype === 'uint4' ? Math.ceil(elementCount(tensor.shape) / 2) : elementCount(tensor.shape)
-  if (tensor.data.length !== count)
-    throw new EdgewrightError('DATA_SHAPE', 'A tensor holds another number of elements than its shape says.', {
+    throw new EdgewrightError('DATA_SHAPE', `ONNX Runtime takes no ${tensor.dtype} input here.`, {
       where: name,
-      saw: `${tensor.data.length} elements for [${tensor.shape.join(', ')}]`,
     })
+  const count =
+    tensor.dtype === 'int4' || tensor.dtype === 'uint4'
+      ? Math.ceil(elementCount(tensor.shape) / 2)
+      : elementCount(tensor.shape)
+  if (tensor.data.length !== count)
+    throw new EdgewrightError(
+      'DATA_SHAPE',
+      'A tensor holds another number of elements than its shape says.',
+      {
+        where: name,
+        saw: `${tensor.data.length} elements for [${tensor.shape.join(', ')}]`,
+      },
+    )
   // the constructor's overloads name each pair of type and array; the pairs were checked above
-  const Make = ort.Tensor as unknown as new (type: DType, data: TensorData, dims: readonly number[]) => OrtTensor
+  const Make = ort.Tensor as unknown as new (
+    type: DType,
+    data: TensorData,
+    dims: readonly number[],
+  ) => OrtTensor
   return new Make(tensor.dtype, tensor.data, tensor.shape)
 }
 
 function tensorOf(name: string, result: OrtTensor | undefined): Tensor {
-  if (!result) throw new EdgewrightError('INTERNAL', 'Internal error: ONNX Runtime returned no such output.', { where: name })
+  if (!result)
+    throw new EdgewrightError('INTERNAL', 'Internal error: ONNX Runtime returned no such output.', {
+      where: name,
+    })
   return { dtype: result.type as DType, shape: result.dims, data: result.data as TensorData }
 }
 
@@ -148,13 +175,21 @@ function messageOf(error: unknown): string {
  * Element types and shapes of the named outputs of an ONNX file, from one run on seeded random inputs. Where a shape
  * depends on the data, it is the shape of this run.
  */
-export async function inferOpaqueTypes(modelBytes: Uint8Array, outputNames: readonly string[]): Promise<Map<string, TensorType>> {
+export async function inferOpaqueTypes(
+  modelBytes: Uint8Array,
+  outputNames: readonly string[],
+): Promise<Map<string, TensorType>> {
   // without fusions: a file that only a rewritten graph can run must be refused here
   const evaluator = await createOnnxEvaluator(modelBytes, { optimize: 'basic' })
   try {
     const feeds = new Map(evaluator.inputs.map((info) => [info.name, randomTensor(info)]))
     const results = await evaluator.run(feeds, outputNames)
-    return new Map([...results].map(([name, { dtype, shape }]) => [name, { dtype, shape: [...shape], quantization: null }]))
+    return new Map(
+      [...results].map(([name, { dtype, shape }]) => [
+        name,
+        { dtype, shape: [...shape], quantization: null },
+      ]),
+    )
   } finally {
     await evaluator.close()
   }

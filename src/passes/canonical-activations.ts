@@ -13,7 +13,10 @@ export const canonicalActivations: Pass = {
   name: 'canonical-activations',
   run(graph) {
     const editor = new GraphEditor(graph)
-    const changed = rewriteAll(editor, (node) => asClip(editor, node) || mergeClips(editor, node) || asHardSwish(editor, node))
+    const changed = rewriteAll(
+      editor,
+      (node) => asClip(editor, node) || mergeClips(editor, node) || asHardSwish(editor, node),
+    )
     return { graph: changed === 0 ? graph : editor.finish(), changed, notes: [] }
   },
 }
@@ -45,7 +48,10 @@ function mergeClips(editor: GraphEditor, second: Node): boolean {
   if (!outer || !first || !inner || onlyReader(editor, second.inputs[0]!) !== second) return false
   const clamp = (x: number) => Math.min(outer.max, Math.max(outer.min, x))
   editor.removeNode(first)
-  editor.updateNode(second, { op: { kind: 'Clip', min: clamp(inner.min), max: clamp(inner.max) }, inputs: first.inputs })
+  editor.updateNode(second, {
+    op: { kind: 'Clip', min: clamp(inner.min), max: clamp(inner.max) },
+    inputs: first.inputs,
+  })
   return true
 }
 
@@ -62,7 +68,13 @@ function asHardSwish(editor: GraphEditor, node: Node): boolean {
   if (direct !== null) return toHardSwish(editor, node, direct)
   const inner = timesSixth(editor, node)
   const product = inner === null ? null : editor.producer(inner)
-  if (!product || product.op.kind !== 'Binary' || product.op.fn !== 'Mul' || onlyReader(editor, inner!) !== node) return false
+  if (
+    !product ||
+    product.op.kind !== 'Binary' ||
+    product.op.fn !== 'Mul' ||
+    onlyReader(editor, inner!) !== node
+  )
+    return false
   const x = productWithGate(editor, product, 6)
   return x === null ? false : toHardSwish(editor, node, x)
 }

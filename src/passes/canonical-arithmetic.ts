@@ -40,23 +40,45 @@ function asAddOrMul(editor: GraphEditor, node: Node, fn: string): boolean {
   const numbers = numbersOf(side.constant)
   if (fn === 'Div' && numbers.includes(0)) return false
   const mapped = numbers.map((x) => (fn === 'Sub' ? -x : 1 / x))
-  const constant = editor.addConstant(`${node.inputs[1]}_${fn === 'Sub' ? 'negated' : 'inverted'}`, float32Constant(side.constant.shape, mapped))
-  editor.updateNode(node, { op: { kind: 'Binary', fn: fn === 'Sub' ? 'Add' : 'Mul' }, inputs: [side.other, constant] })
+  const constant = editor.addConstant(
+    `${node.inputs[1]}_${fn === 'Sub' ? 'negated' : 'inverted'}`,
+    float32Constant(side.constant.shape, mapped),
+  )
+  editor.updateNode(node, {
+    op: { kind: 'Binary', fn: fn === 'Sub' ? 'Add' : 'Mul' },
+    inputs: [side.other, constant],
+  })
   return true
 }
 
 function asConvolution(editor: GraphEditor, node: Node): boolean {
   const input = node.inputs[0]!
   const { shape } = editor.type(input)
-  if (node.op.kind !== 'BatchNormalization' || node.op.layout !== 'channels-first' || (shape.length !== 3 && shape.length !== 4)) return false
+  if (
+    node.op.kind !== 'BatchNormalization' ||
+    node.op.layout !== 'channels-first' ||
+    (shape.length !== 3 && shape.length !== 4)
+  )
+    return false
   const map = scaleAndShiftOf(editor, node, 1)
   if (typeof map === 'string') return false
   const channels = shape[1]!
   const spatial = shape.length - 2
   const each = (value: number) => new Array<number>(spatial).fill(value)
-  const w = editor.addConstant(`${node.outputs[0]}_scale`, float32Constant([channels, 1, ...each(1)], map.factor))
+  const w = editor.addConstant(
+    `${node.outputs[0]}_scale`,
+    float32Constant([channels, 1, ...each(1)], map.factor),
+  )
   const b = editor.addConstant(`${node.outputs[0]}_shift`, float32Constant([channels], map.shift))
-  const op: Op = { kind: 'Conv', group: channels, layout: 'channels-first', strides: each(1), dilations: each(1), padsBegin: each(0), padsEnd: each(0) }
+  const op: Op = {
+    kind: 'Conv',
+    group: channels,
+    layout: 'channels-first',
+    strides: each(1),
+    dilations: each(1),
+    padsBegin: each(0),
+    padsEnd: each(0),
+  }
   editor.updateNode(node, { op, inputs: [input, w, b] })
   return true
 }
@@ -83,7 +105,11 @@ function asGlobalPool(editor: GraphEditor, node: Node, op: Extract<Op, { kind: '
   return true
 }
 
-function asMaxPool(editor: GraphEditor, node: Node, { layout }: Extract<Op, { kind: 'GlobalMaxPool' }>): boolean {
+function asMaxPool(
+  editor: GraphEditor,
+  node: Node,
+  { layout }: Extract<Op, { kind: 'GlobalMaxPool' }>,
+): boolean {
   const { shape } = editor.type(node.inputs[0]!)
   if (layout !== 'channels-first' || (shape.length !== 3 && shape.length !== 4)) return false
   const kernel = shape.slice(2)

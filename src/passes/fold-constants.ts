@@ -35,14 +35,23 @@ function constantNodes(graph: Graph) {
   const foldable = new Set<Node>()
   const notes: { where: string; reason: string }[] = []
   const known = new Map<string, number>()
-  for (const value of graph.values.values()) if (value.constant) known.set(value.name, value.constant.byteLength)
+  for (const value of graph.values.values())
+    if (value.constant) known.set(value.name, value.constant.byteLength)
   const outputs = new Set(graph.outputs)
   for (const node of graph.nodes) {
     const operands = node.inputs.filter((input): input is string => input !== null)
     if (!operands.every((input) => known.has(input))) continue
     const types = node.outputs.map((output) => graph.values.get(output)!.type)
-    if (node.op.kind === 'Opaque' || node.op.kind === 'Convert' || types.some((type) => type.dtype === 'string')) {
-      if (node.op.kind === 'Opaque') notes.push({ where: node.name, reason: 'kept: an operator that is not known may not be a function of its operands' })
+    if (
+      node.op.kind === 'Opaque' ||
+      node.op.kind === 'Convert' ||
+      types.some((type) => type.dtype === 'string')
+    ) {
+      if (node.op.kind === 'Opaque')
+        notes.push({
+          where: node.name,
+          reason: 'kept: an operator that is not known may not be a function of its operands',
+        })
       continue
     }
     if (node.outputs.some((output) => outputs.has(output))) {
@@ -56,7 +65,8 @@ function constantNodes(graph: Graph) {
       continue
     }
     foldable.add(node)
-    for (const [i, output] of node.outputs.entries()) known.set(output, byteLength(types[i]!.dtype, types[i]!.shape))
+    for (const [i, output] of node.outputs.entries())
+      known.set(output, byteLength(types[i]!.dtype, types[i]!.shape))
   }
   return { foldable, notes }
 }

@@ -20,7 +20,11 @@ export const foldPad: Pass = {
   },
 }
 
-function fold(editor: GraphEditor, pad: Node, { mode, value, padsBegin, padsEnd }: Extract<Op, { kind: 'Pad' }>): string | null {
+function fold(
+  editor: GraphEditor,
+  pad: Node,
+  { mode, value, padsBegin, padsEnd }: Extract<Op, { kind: 'Pad' }>,
+): string | null {
   if (mode !== 'constant' || value !== 0) return 'it does not pad with zeros'
   if ([...padsBegin, ...padsEnd].some((width) => width < 0)) return 'it crops'
   const reader = onlyReader(editor, pad.outputs[0]!)
@@ -30,16 +34,19 @@ function fold(editor: GraphEditor, pad: Node, { mode, value, padsBegin, padsEnd 
   if (reader.inputs[0] !== pad.outputs[0]) return 'it pads weights'
   const first = op.layout === 'channels-first' ? 2 : 1
   const spatial = op.padsBegin.length
-  const outside = (widths: readonly number[]) => widths.some((width, axis) => width > 0 && (axis < first || axis >= first + spatial))
+  const outside = (widths: readonly number[]) =>
+    widths.some((width, axis) => width > 0 && (axis < first || axis >= first + spatial))
   if (outside(padsBegin) || outside(padsEnd)) return 'it pads the batch or the channels'
   if (op.kind === 'AveragePool') {
     if (op.ceilMode) return `${reader.name} rounds its size up`
     const pads = [...op.padsBegin, ...op.padsEnd].some((width) => width > 0)
     if (pads && !op.countIncludePad) return `${reader.name} does not count its own padding`
   }
-  const sum = (own: readonly number[], widths: readonly number[]) => own.map((width, i) => width + widths[first + i]!)
+  const sum = (own: readonly number[], widths: readonly number[]) =>
+    own.map((width, i) => width + widths[first + i]!)
   const padded = { padsBegin: sum(op.padsBegin, padsBegin), padsEnd: sum(op.padsEnd, padsEnd) }
-  const next: Op = op.kind === 'AveragePool' ? { ...op, ...padded, countIncludePad: true } : { ...op, ...padded }
+  const next: Op =
+    op.kind === 'AveragePool' ? { ...op, ...padded, countIncludePad: true } : { ...op, ...padded }
   editor.removeNode(pad)
   editor.updateNode(reader, { op: next, inputs: [pad.inputs[0]!, ...reader.inputs.slice(1)] })
   return null

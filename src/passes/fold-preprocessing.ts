@@ -33,7 +33,9 @@ export function foldPreprocessing(graph: Graph, input: string, { scale, mean, st
   const channels = linear.inputChannels
   const perChannel = (values: readonly number[], what: string): number[] => {
     if (values.length === 1) return new Array<number>(channels).fill(values[0]!)
-    return values.length === channels ? [...values] : refuse(`${values.length} ${what} for ${channels} channels`)
+    return values.length === channels
+      ? [...values]
+      : refuse(`${values.length} ${what} for ${channels} channels`)
   }
   const means = perChannel(mean.length === 0 ? [0] : mean, 'means')
   const stds = perChannel(std.length === 0 ? [1] : std, 'standard deviations')
@@ -46,7 +48,9 @@ export function foldPreprocessing(graph: Graph, input: string, { scale, mean, st
   if (shift.some((s) => s !== 0) && padsWithZeros(reader)) {
     const zeros = means.map((m) => m / scale)
     if (zeros.some((z) => Math.abs(z - zeros[0]!) > 1e-6 * Math.max(1, Math.abs(z))))
-      return refuse(`${reader.name} pads with zeros, and the raw value that means 0 differs between channels: ${zeros.map((z) => +z.toPrecision(6)).join(', ')}`)
+      return refuse(
+        `${reader.name} pads with zeros, and the raw value that means 0 differs between channels: ${zeros.map((z) => +z.toPrecision(6)).join(', ')}`,
+      )
     const { op } = reader
     if (op.kind !== 'Conv') return refuse(`${reader.name} pads with zeros`)
     const first = op.layout === 'channels-first' ? 2 : 1
@@ -63,7 +67,10 @@ export function foldPreprocessing(graph: Graph, input: string, { scale, mean, st
       outputs: [{ name: padded, type: { ...type, shape } }],
     })
     const none = op.padsBegin.map(() => 0)
-    node = editor.updateNode(reader, { op: { ...op, padsBegin: none, padsEnd: none }, inputs: [padded, ...reader.inputs.slice(1)] })
+    node = editor.updateNode(reader, {
+      op: { ...op, padsBegin: none, padsEnd: none },
+      inputs: [padded, ...reader.inputs.slice(1)],
+    })
   }
   const moved = [...bias]
   const numbers = linear.numbers.map((w, element) => {

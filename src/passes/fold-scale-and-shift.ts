@@ -37,7 +37,11 @@ export const foldScaleAndShift: Pass = {
 function mayScaleAndShift(editor: GraphEditor, node: Node): boolean {
   const { op } = node
   if (op.kind === 'BatchNormalization') return true
-  return op.kind === 'Binary' && ['Add', 'Sub', 'Mul', 'Div'].includes(op.fn) && constantSide(editor, node) !== null
+  return (
+    op.kind === 'Binary' &&
+    ['Add', 'Sub', 'Mul', 'Div'].includes(op.fn) &&
+    constantSide(editor, node) !== null
+  )
 }
 
 /** Into the operator that makes its operand. Null when done, else why not. */
@@ -76,7 +80,8 @@ function foldForward(editor: GraphEditor, node: Node): string | null {
   const map = scaleAndShiftOf(editor, node, linear.inputAxis)
   if (typeof map === 'string') return map
   const shifts = map.shift.some((s) => s !== 0)
-  if (shifts && padsWithZeros(reader)) return `${reader.name}: it pads with zeros, which would have to be shifted`
+  if (shifts && padsWithZeros(reader))
+    return `${reader.name}: it pads with zeros, which would have to be shifted`
   if (shifts && !takesBias(reader)) return `${reader.name}: it has no bias`
   const bias = biasOf(editor, linear)
   if (!bias) return `${reader.name}: its bias is not one number a channel`
@@ -119,7 +124,8 @@ export function scaleAndShiftOf(editor: GraphEditor, node: Node, axis: number): 
   if (!side) return 'neither operand is constant'
   const { shape } = editor.type(node.outputs[0]!)
   const operandShape = editor.type(side.other).shape
-  if (operandShape.length !== shape.length || operandShape.some((dimension, i) => dimension !== shape[i])) return 'it broadcasts its operand'
+  if (operandShape.length !== shape.length || operandShape.some((dimension, i) => dimension !== shape[i]))
+    return 'it broadcasts its operand'
   const numbers = perChannelNumbers(side.constant, shape, axis)
   if (!numbers) return 'its constant is not one number a channel'
   const ones = () => numbers.map(() => 1)
@@ -136,7 +142,9 @@ export function scaleAndShiftOf(editor: GraphEditor, node: Node, axis: number): 
       return { input, factor: numbers, shift: zeros() }
     case 'Div':
       if (side.index === 0) return 'it divides a constant'
-      return numbers.includes(0) ? 'it divides by 0' : { input, factor: numbers.map((x) => 1 / x), shift: zeros() }
+      return numbers.includes(0)
+        ? 'it divides by 0'
+        : { input, factor: numbers.map((x) => 1 / x), shift: zeros() }
     default:
       return 'it is neither'
   }

@@ -26,7 +26,8 @@ export const fuseMatMulAdd: Pass = {
 function fuse(editor: GraphEditor, product: Node): string | null {
   const [a, b] = product.inputs as [string, string]
   const weights = constantOperand(editor, product, 1)
-  if (!weights || weights.dtype !== 'float32' || weights.shape.length !== 2) return 'its second operand is not a constant matrix'
+  if (!weights || weights.dtype !== 'float32' || weights.shape.length !== 2)
+    return 'its second operand is not a constant matrix'
   const between = product.outputs[0]!
   const { shape } = editor.type(between)
   if (shape.length < 2) return 'its first operand is a vector'
@@ -35,7 +36,8 @@ function fuse(editor: GraphEditor, product: Node): string | null {
   const side = add.op.kind === 'Binary' && add.op.fn === 'Add' ? constantSide(editor, add) : null
   if (!side || side.other !== between) return 'no constant is added to its result'
   const bias = perChannelNumbers(side.constant, shape, shape.length - 1)
-  if (!bias || !sameShape(editor.type(add.outputs[0]!).shape, shape)) return 'what is added is not one number a column'
+  if (!bias || !sameShape(editor.type(add.outputs[0]!).shape, shape))
+    return 'what is added is not one number a column'
   editor.removeNode(product)
   editor.removeNode(add)
   const output = add.outputs[0]!
@@ -55,9 +57,25 @@ function fuse(editor: GraphEditor, product: Node): string | null {
   const result = editor.freshName(`${output}_rows`)
   const restored = editor.freshName(`${output}_shaped`)
   const dtype = type.dtype
-  editor.addNode({ name: `${name}_flatten`, op: { kind: 'Reshape', shape: [rows, depth] }, inputs: [a], outputs: [{ name: flat, type: { dtype, shape: [rows, depth], quantization: null } }] })
-  editor.addNode({ name, op, inputs: [flat, b, c], outputs: [{ name: result, type: { dtype, shape: [rows, columns], quantization: null } }], source })
-  editor.addNode({ name: `${name}_restore`, op: { kind: 'Reshape', shape }, inputs: [result], outputs: [{ name: restored, type }] })
+  editor.addNode({
+    name: `${name}_flatten`,
+    op: { kind: 'Reshape', shape: [rows, depth] },
+    inputs: [a],
+    outputs: [{ name: flat, type: { dtype, shape: [rows, depth], quantization: null } }],
+  })
+  editor.addNode({
+    name,
+    op,
+    inputs: [flat, b, c],
+    outputs: [{ name: result, type: { dtype, shape: [rows, columns], quantization: null } }],
+    source,
+  })
+  editor.addNode({
+    name: `${name}_restore`,
+    op: { kind: 'Reshape', shape },
+    inputs: [result],
+    outputs: [{ name: restored, type }],
+  })
   takeName(editor, restored, output)
   return null
 }

@@ -24,7 +24,10 @@ export function floatOperand(editor: GraphEditor, node: Node, index: number): nu
 }
 
 /** The operand of a two-operand node that is constant, and the one that is not; null where both or neither are. */
-export function constantSide(editor: GraphEditor, node: Node): { constant: Constant; other: string; index: 0 | 1 } | null {
+export function constantSide(
+  editor: GraphEditor,
+  node: Node,
+): { constant: Constant; other: string; index: 0 | 1 } | null {
   const [a, b] = node.inputs as [string, string]
   const constantA = editor.value(a).constant
   const constantB = editor.value(b).constant
@@ -37,11 +40,16 @@ export function constantSide(editor: GraphEditor, node: Node): { constant: Const
  * A constant that is the same for all positions, as one number a channel: a scalar, or of a shape that broadcasts
  * against `shape` with its only extent on `channelAxis`. Null where it is not.
  */
-export function perChannelNumbers(constant: Constant, shape: readonly number[], channelAxis: number): number[] | null {
+export function perChannelNumbers(
+  constant: Constant,
+  shape: readonly number[],
+  channelAxis: number,
+): number[] | null {
   if (constant.dtype !== 'float32') return null
   const channels = shape[channelAxis]!
   const numbers = numbersOf(constant)
-  if (numbers.length === 1 && constant.shape.length <= shape.length) return new Array<number>(channels).fill(numbers[0]!)
+  if (numbers.length === 1 && constant.shape.length <= shape.length)
+    return new Array<number>(channels).fill(numbers[0]!)
   const offset = shape.length - constant.shape.length
   if (offset < 0 || numbers.length !== channels) return null
   const extent = constant.shape.findIndex((dimension) => dimension !== 1)
@@ -69,7 +77,9 @@ export function bypass(editor: GraphEditor, node: Node, replacement: string): st
   editor.removeNode(node)
   editor.redirect(replacement, output)
   const renamed = editor.producer(replacement)!
-  editor.updateNode(renamed, { outputs: renamed.outputs.map((name) => (name === replacement ? output : name)) })
+  editor.updateNode(renamed, {
+    outputs: renamed.outputs.map((name) => (name === replacement ? output : name)),
+  })
   editor.retype(output, editor.type(replacement))
   return null
 }

@@ -58,12 +58,23 @@ export async function runPasses(
 function check(pass: Pass, result: Graph, before: Graph): void {
   const broken = pass.ensures?.(result) ?? boundaryChange(before, result)
   if (broken !== null)
-    throw new EdgewrightError('INTERNAL', `Internal error: the pass ${pass.name} broke its promise: ${broken}`, { where: result.name })
+    throw new EdgewrightError(
+      'INTERNAL',
+      `Internal error: the pass ${pass.name} broke its promise: ${broken}`,
+      { where: result.name },
+    )
   try {
     verifyGraph(result)
   } catch (cause) {
-    const saw = cause instanceof EdgewrightError ? [cause.message, cause.where, cause.saw].filter(Boolean).join(' ') : String(cause)
-    throw new EdgewrightError('INTERNAL', `Internal error: the pass ${pass.name} left an invalid graph.`, { where: result.name, saw, cause })
+    const saw =
+      cause instanceof EdgewrightError
+        ? [cause.message, cause.where, cause.saw].filter(Boolean).join(' ')
+        : String(cause)
+    throw new EdgewrightError('INTERNAL', `Internal error: the pass ${pass.name} left an invalid graph.`, {
+      where: result.name,
+      saw,
+      cause,
+    })
   }
 }
 

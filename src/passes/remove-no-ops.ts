@@ -27,7 +27,8 @@ function operandThatPasses(editor: GraphEditor, node: Node): string | null {
   if (!input || !output || node.outputs.length !== 1) return null
   const from = editor.type(input)
   const to = editor.type(output)
-  const sameShape = from.shape.length === to.shape.length && from.shape.every((dimension, i) => dimension === to.shape[i])
+  const sameShape =
+    from.shape.length === to.shape.length && from.shape.every((dimension, i) => dimension === to.shape[i])
   const { op } = node
   switch (op.kind) {
     case 'Identity':
@@ -52,11 +53,17 @@ function operandThatPasses(editor: GraphEditor, node: Node): string | null {
     case 'Binary': {
       const side = constantSide(editor, node)
       if (!side || side.constant.dtype !== 'float32') return null
-      const neutral = op.fn === 'Add' || op.fn === 'Sub' ? 0 : op.fn === 'Mul' || op.fn === 'Div' || op.fn === 'Pow' ? 1 : null
+      const neutral =
+        op.fn === 'Add' || op.fn === 'Sub'
+          ? 0
+          : op.fn === 'Mul' || op.fn === 'Div' || op.fn === 'Pow'
+            ? 1
+            : null
       if (neutral === null || (side.index === 0 && op.fn !== 'Add' && op.fn !== 'Mul')) return null
       const { shape } = editor.type(side.other)
       // broadcasting must not make the operand larger
-      if (shape.length !== to.shape.length || shape.some((dimension, i) => dimension !== to.shape[i])) return null
+      if (shape.length !== to.shape.length || shape.some((dimension, i) => dimension !== to.shape[i]))
+        return null
       const numbers = shape.length > 0 ? perChannelNumbers(side.constant, shape, shape.length - 1) : null
       return numbers?.every((x) => x === neutral) ? side.other : null
     }

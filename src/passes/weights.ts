@@ -21,7 +21,8 @@ export interface Linear {
 /** Sees a Conv, ConvTranspose, Gemm or 2-D MatMul as linear, or says why it cannot. */
 export function linearOf(editor: GraphEditor, node: Node): Linear | string {
   const { op } = node
-  if (op.kind !== 'Conv' && op.kind !== 'ConvTranspose' && op.kind !== 'Gemm' && op.kind !== 'MatMul') return 'it is not linear'
+  if (op.kind !== 'Conv' && op.kind !== 'ConvTranspose' && op.kind !== 'Gemm' && op.kind !== 'MatMul')
+    return 'it is not linear'
   const weights = constantOperand(editor, node, 1)
   if (!weights || weights.dtype !== 'float32') return 'its weights are not constant float32'
   const numbers = floatOperand(editor, node, 1)!
@@ -38,16 +39,35 @@ export function linearOf(editor: GraphEditor, node: Node): Linear | string {
     const grouped = (element: number) => Math.floor(along(element) / perGroup) * second + across(element)
     const sides = { node, weights, numbers, outputAxis: axis, inputAxis: axis }
     return op.kind === 'Conv'
-      ? { ...sides, outputChannels: first, inputChannels: second * op.group, outputChannelOf: along, inputChannelOf: grouped }
-      : { ...sides, outputChannels: second * op.group, inputChannels: first, outputChannelOf: grouped, inputChannelOf: along }
+      ? {
+          ...sides,
+          outputChannels: first,
+          inputChannels: second * op.group,
+          outputChannelOf: along,
+          inputChannelOf: grouped,
+        }
+      : {
+          ...sides,
+          outputChannels: second * op.group,
+          inputChannels: first,
+          outputChannelOf: grouped,
+          inputChannelOf: along,
+        }
   }
   if (shape.length !== 2) return 'its weights are not a matrix'
-  if (op.kind === 'Gemm' && (op.alpha !== 1 || op.transA || (node.inputs[2] && op.beta !== 1))) return 'it scales or transposes'
+  if (op.kind === 'Gemm' && (op.alpha !== 1 || op.transA || (node.inputs[2] && op.beta !== 1)))
+    return 'it scales or transposes'
   const transposed = op.kind === 'Gemm' && op.transB
   const [rows, columns] = shape as [number, number]
   const row = (element: number) => Math.floor(element / columns)
   const column = (element: number) => element % columns
-  const sides = { node, weights, numbers, outputAxis: rank - 1, inputAxis: editor.type(node.inputs[0]!).shape.length - 1 }
+  const sides = {
+    node,
+    weights,
+    numbers,
+    outputAxis: rank - 1,
+    inputAxis: editor.type(node.inputs[0]!).shape.length - 1,
+  }
   return transposed
     ? { ...sides, outputChannels: rows, inputChannels: columns, outputChannelOf: row, inputChannelOf: column }
     : { ...sides, outputChannels: columns, inputChannels: rows, outputChannelOf: column, inputChannelOf: row }
@@ -70,10 +90,23 @@ export function takesBias(node: Node): boolean {
 }
 
 /** Gives a linear node other weights and another bias. All-zero biases that were not there are left out. */
-export function replaceWeights(editor: GraphEditor, { node, weights }: Linear, numbers: ArrayLike<number>, bias: readonly number[] | null): Node {
-  const inputs = [node.inputs[0]!, editor.addConstant(`${node.inputs[1]}_folded`, float32Constant(weights.shape, numbers))]
+export function replaceWeights(
+  editor: GraphEditor,
+  { node, weights }: Linear,
+  numbers: ArrayLike<number>,
+  bias: readonly number[] | null,
+): Node {
+  const inputs = [
+    node.inputs[0]!,
+    editor.addConstant(`${node.inputs[1]}_folded`, float32Constant(weights.shape, numbers)),
+  ]
   if (bias && (node.inputs[2] || bias.some((b) => b !== 0)))
-    inputs.push(editor.addConstant(`${node.inputs[2] ?? `${node.outputs[0]}_bias`}_folded`, float32Constant([bias.length], bias)))
+    inputs.push(
+      editor.addConstant(
+        `${node.inputs[2] ?? `${node.outputs[0]}_bias`}_folded`,
+        float32Constant([bias.length], bias),
+      ),
+    )
   else if (node.inputs[2]) inputs.push(node.inputs[2])
   return editor.updateNode(node, { inputs })
 }

@@ -42,12 +42,17 @@ export function percentileRange(histogram: Histogram, percentile: number): { min
  * grid, then finer ones around the best. A tensor without negatives keeps 0 as its lower end.
  * The error of a candidate comes from prefix sums of count, Σx and Σx² over the bins, so it costs O(levels).
  */
-export function mseRange(histogram: Histogram, options: ActivationRangeOptions): { min: number; max: number } {
+export function mseRange(
+  histogram: Histogram,
+  options: ActivationRangeOptions,
+): { min: number; max: number } {
   const cumulative = new CumulativeHistogram(histogram)
   const lowest = Math.min(0, histogram.min)
   const highest = Math.max(0, histogram.max)
   const error = (min: number, max: number) => {
-    const affine = options.symmetric ? symmetricAffineOf(min, max, options.dtype) : affineOf(min, max, options.dtype)
+    const affine = options.symmetric
+      ? symmetricAffineOf(min, max, options.dtype)
+      : affineOf(min, max, options.dtype)
     return quantizationError(cumulative, affine.scale, affine.zeroPoint, options.dtype)
   }
   if (options.symmetric) {
@@ -136,7 +141,8 @@ export class CumulativeHistogram {
     this.#sums = new Float64Array(bins + 1)
     this.#squares = new Float64Array(bins + 1)
     for (let i = 0; i < bins; i++) {
-      const count = i < negatives ? histogram.negative![negatives - 1 - i]! : histogram.positive[i - negatives]!
+      const count =
+        i < negatives ? histogram.negative![negatives - 1 - i]! : histogram.positive[i - negatives]!
       const centre = this.#centreOffset + i * width
       this.#counts[i + 1] = this.#counts[i]! + count
       this.#sums[i + 1] = this.#sums[i]! + count * centre
@@ -149,7 +155,8 @@ export class CumulativeHistogram {
     const bins = this.#counts.length - 1
     const position = (x - this.#lowest) / this.#width
     if (!(position > 0)) return { count: 0, sum: 0, squares: 0 }
-    if (position >= bins) return { count: this.#counts[bins]!, sum: this.#sums[bins]!, squares: this.#squares[bins]! }
+    if (position >= bins)
+      return { count: this.#counts[bins]!, sum: this.#sums[bins]!, squares: this.#squares[bins]! }
     const i = Math.floor(position)
     const count = (this.#counts[i + 1]! - this.#counts[i]!) * (position - i)
     // the part of the bin below x has its own centre

@@ -48,7 +48,12 @@ export function perTensor({ scale, zeroPoint }: Affine): Quantization {
 }
 
 /** Nearest stored integer, halves to even as ONNX's QuantizeLinear rounds, saturated. */
-export function quantizeNumber(real: number, { scale, zeroPoint }: Affine, low: number, high: number): number {
+export function quantizeNumber(
+  real: number,
+  { scale, zeroPoint }: Affine,
+  low: number,
+  high: number,
+): number {
   return Math.min(high, Math.max(low, roundHalfToEven(real / scale) + zeroPoint))
 }
 

@@ -36,7 +36,10 @@ export async function calibrate(
   const histograms = new Map(wanted.map((name) => [name, new Histogram(name)]))
   for (const name of wanted) {
     const constant = graph.values.get(name)?.constant
-    if (constant) throw new EdgewrightError('INTERNAL', 'Internal error: a constant needs no calibration.', { where: name })
+    if (constant)
+      throw new EdgewrightError('INTERNAL', 'Internal error: a constant needs no calibration.', {
+        where: name,
+      })
   }
   const evaluator = fromRun.length > 0 ? await makeEvaluator(observedGraph(graph, fromRun)) : null
   let done = 0
@@ -72,7 +75,10 @@ function observedGraph(graph: Graph, wanted: readonly string[]): Graph {
 }
 
 function count(histogram: Histogram, tensor: Tensor | undefined): void {
-  if (!tensor) throw new EdgewrightError('DATA_SHAPE', 'A sample lacks an input of the network.', { where: histogram.name })
+  if (!tensor)
+    throw new EdgewrightError('DATA_SHAPE', 'A sample lacks an input of the network.', {
+      where: histogram.name,
+    })
   const { data } = tensor
   if (data instanceof Float32Array || data instanceof Float64Array) histogram.observe(data)
   else histogram.observe(Float64Array.from(data as Iterable<number | bigint>, Number))

@@ -30,7 +30,9 @@ export function quantizeWeights(
     const best = method === 'mse' ? mseScale(channelWeights, limit) : minMaxScale(channelWeights, limit)
     const scale = Math.fround(Math.max(best, scaleFloors?.[channel] ?? 0, scaleFloor))
     scales.push(scale)
-    slices.put(data, channel, channelWeights, (w) => Math.min(limit, Math.max(-limit, roundHalfToEven(w / scale))))
+    slices.put(data, channel, channelWeights, (w) =>
+      Math.min(limit, Math.max(-limit, roundHalfToEven(w / scale))),
+    )
   }
   return { data, quantization: { scales, zeroPoints: scales.map(() => 0), axis } }
 }
@@ -72,7 +74,8 @@ function squaredError(weights: Float64Array, scale: number, limit: number): numb
 /** Elements of a tensor by their index along an axis; all as one channel where the axis is null. */
 function sliceAlong(shape: readonly number[], axis: number | null) {
   const channels = axis === null ? 1 : shape[axis]!
-  const inner = axis === null ? shape.reduce((a, b) => a * b, 1) : shape.slice(axis + 1).reduce((a, b) => a * b, 1)
+  const inner =
+    axis === null ? shape.reduce((a, b) => a * b, 1) : shape.slice(axis + 1).reduce((a, b) => a * b, 1)
   const outer = axis === null ? 1 : shape.slice(0, axis).reduce((a, b) => a * b, 1)
   return {
     channels,
@@ -96,8 +99,14 @@ function sliceAlong(shape: readonly number[], axis: number | null) {
 const int32Limit = 2 ** 31 - 1
 
 /** Weight scales below which a bias would leave int32: |b| / (s_in · s_w) must stay under 2^30. */
-export function biasScaleFloors(bias: ArrayLike<number> | null, inputScale: number, channels: number): number[] {
-  return Array.from({ length: channels }, (_, channel) => (bias ? Math.abs(bias[channel]!) / (inputScale * 2 ** 30) : 0))
+export function biasScaleFloors(
+  bias: ArrayLike<number> | null,
+  inputScale: number,
+  channels: number,
+): number[] {
+  return Array.from({ length: channels }, (_, channel) =>
+    bias ? Math.abs(bias[channel]!) / (inputScale * 2 ** 30) : 0,
+  )
 }
 
 export interface QuantizedBias {
@@ -106,12 +115,19 @@ export interface QuantizedBias {
 }
 
 /** Bias in int32 at s_in · s_w for each output channel. */
-export function quantizeBias(bias: ArrayLike<number>, inputScale: number, weightScales: readonly number[]): QuantizedBias {
+export function quantizeBias(
+  bias: ArrayLike<number>,
+  inputScale: number,
+  weightScales: readonly number[],
+): QuantizedBias {
   const scales = weightScales.map((scale) => Math.fround(inputScale * scale))
   const data = new Int32Array(bias.length)
   for (let i = 0; i < bias.length; i++) {
     const scale = scales.length === 1 ? scales[0]! : scales[i]!
     data[i] = Math.min(int32Limit, Math.max(-int32Limit, roundHalfToEven(bias[i]! / scale)))
   }
-  return { data, quantization: { scales, zeroPoints: scales.map(() => 0), axis: scales.length === 1 ? null : 0 } }
+  return {
+    data,
+    quantization: { scales, zeroPoints: scales.map(() => 0), axis: scales.length === 1 ? null : 0 },
+  }
 }

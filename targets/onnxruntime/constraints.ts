@@ -47,14 +47,17 @@ export const constraints: readonly Constraint[] = [
       const channels = graph.values.get(node.outputs[0]!)!.type.shape[1]!
       const count = bias.shape.reduce((a, b) => a * b, 1)
       const perChannel = bias.shape.length > 0 && bias.shape.at(-1) === count
-      return (count === channels && perChannel) || count === 1 ? ok : saw(`bias of shape [${bias.shape.join(', ')}]`)
+      return (count === channels && perChannel) || count === 1
+        ? ok
+        : saw(`bias of shape [${bias.shape.join(', ')}]`)
     },
   },
   {
     id: 'gemm-scale-1',
     sentence: 'A Gemm has beta 1 (alpha is folded into its weights).',
     basis: 'documented',
-    check: (node) => (node.op.kind === 'Gemm' && node.inputs[2] && node.op.beta !== 1 ? saw(`beta ${node.op.beta}`) : ok),
+    check: (node) =>
+      node.op.kind === 'Gemm' && node.inputs[2] && node.op.beta !== 1 ? saw(`beta ${node.op.beta}`) : ok,
   },
   {
     id: 'gemm-not-transposed-a',
@@ -80,7 +83,9 @@ export const constraints: readonly Constraint[] = [
     check(node, graph) {
       if (node.op.kind !== 'MatMul') return ok
       const weights = constantOperand(node, graph, 1)
-      return !weights || weights.shape.length === 2 ? ok : saw(`weights of shape [${weights.shape.join(', ')}]`)
+      return !weights || weights.shape.length === 2
+        ? ok
+        : saw(`weights of shape [${weights.shape.join(', ')}]`)
     },
   },
 ]

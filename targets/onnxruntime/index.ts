@@ -8,7 +8,8 @@ import { runtimes } from './runtime.ts'
 /** ONNX Runtime's CPU provider on ARM64 and x64. */
 export const onnxruntime: Target = {
   name: 'onnxruntime',
-  describe: 'ONNX Runtime on the CPU (ARM64 and x64): ONNX with Q/DQ, integer kernels where they exist, float elsewhere',
+  describe:
+    'ONNX Runtime on the CPU (ARM64 and x64): ONNX with Q/DQ, integer kernels where they exist, float elsewhere',
   available: true,
   schemes: ['full-int8', 'float'],
   constraints,

@@ -42,7 +42,9 @@ export function signatureOf(op: Op): Signature {
       return arithmetic
     case 'Binary':
       if (op.fn === 'Add' || op.fn === 'Mul') return arithmetic
-      return op.fn === 'Sub' || op.fn === 'Div' ? island('Write it as Add or Mul with the negated or inverted constant.') : float
+      return op.fn === 'Sub' || op.fn === 'Div'
+        ? island('Write it as Add or Mul with the negated or inverted constant.')
+        : float
     case 'Sigmoid':
     case 'Softmax':
       return probability
@@ -59,7 +61,9 @@ export function signatureOf(op: Op): Signature {
     case 'Identity':
       return move
     case 'Reduce':
-      return op.fn === 'Max' || op.fn === 'Min' ? move : island('A mean over the spatial axes can be a GlobalAveragePool.')
+      return op.fn === 'Max' || op.fn === 'Min'
+        ? move
+        : island('A mean over the spatial axes can be a GlobalAveragePool.')
     case 'Concat':
       return { role: 'concat' }
     case 'Relu':
@@ -112,12 +116,21 @@ export interface Dialect {
  */
 export function dialectOf(cpu: CpuFacts): Dialect {
   if (cpu.architecture === 'aarch64')
-    return { activations: 'int8', weightLimit: 127, reason: 'ARM64 kernels take signed activations and weights' }
+    return {
+      activations: 'int8',
+      weightLimit: 127,
+      reason: 'ARM64 kernels take signed activations and weights',
+    }
   if (cpu.features.some((feature) => feature.includes('vnni')))
-    return { activations: 'uint8', weightLimit: 127, reason: 'x64 kernels take unsigned activations with signed weights' }
+    return {
+      activations: 'uint8',
+      weightLimit: 127,
+      reason: 'x64 kernels take unsigned activations with signed weights',
+    }
   return {
     activations: 'uint8',
     weightLimit: 64,
-    reason: 'x64 without VNNI adds products in 16 bits: weights stay within ±64 so that the sums cannot saturate',
+    reason:
+      'x64 without VNNI adds products in 16 bits: weights stay within ±64 so that the sums cannot saturate',
   }
 }

@@ -99,7 +99,12 @@ function capability(node: Node, graph: Graph, options: TargetOptions): PlannedNo
   return { how: 'int8', signature, reason: '', remedy: null, basis: null }
 }
 
-function inFloat(signature: Signature, reason: string, remedy: string | null, basis: Basis | null): PlannedNode {
+function inFloat(
+  signature: Signature,
+  reason: string,
+  remedy: string | null,
+  basis: Basis | null,
+): PlannedNode {
   return { how: 'float', signature, reason, remedy, basis }
 }
 
@@ -121,11 +126,18 @@ function fuseActivations(context: Context, placements: Map<Node, PlannedNode>): 
       if (readers.length !== 1 || !next || context.outputs.has(output)) break
       const follower = placements.get(next)!
       if (follower.how !== 'int8' || follower.signature.role !== 'saturate') break
-      const clipped = { min: Math.max(min, follower.signature.min), max: Math.min(max, follower.signature.max) }
+      const clipped = {
+        min: Math.max(min, follower.signature.min),
+        max: Math.min(max, follower.signature.max),
+      }
       // 0 must stay representable, and the range must not be empty
       if (clipped.min > 0 || clipped.max <= 0) break
       ;({ min, max } = clipped)
-      placements.set(next, { ...follower, how: 'fused', reason: 'Done by the saturation of the operator before it.' })
+      placements.set(next, {
+        ...follower,
+        how: 'fused',
+        reason: 'Done by the saturation of the operator before it.',
+      })
       output = next.outputs[0]!
     }
     if (output !== start) fused.set(start, { output, min, max })
@@ -158,15 +170,32 @@ function leaveTailInFloat(
       context.activations(node).every((name) => {
         const producer = context.producers.get(name)
         const signature = producer && placements.get(producer)?.signature
-        return signature?.role === 'weighted' && signature.floatOutput && !fusedOutputs.has(name) && context.readersOf(name).length === 1
+        return (
+          signature?.role === 'weighted' &&
+          signature.floatOutput &&
+          !fusedOutputs.has(name) &&
+          context.readersOf(name).length === 1
+        )
       })
     if (role === 'fixed' || afterFloatProduct)
-      placements.set(node, inFloat(planned.signature, 'Only float outputs follow: float is as fast and rounds less.', null, 'assumed'))
+      placements.set(
+        node,
+        inFloat(
+          planned.signature,
+          'Only float outputs follow: float is as fast and rounds less.',
+          null,
+          'assumed',
+        ),
+      )
   }
 }
 
 /** A connected integer region without a convolution or matrix product costs more in conversions than it saves. */
-function dropPointlessRegions(context: Context, placements: Map<Node, PlannedNode>, decisions: Decision[]): void {
+function dropPointlessRegions(
+  context: Context,
+  placements: Map<Node, PlannedNode>,
+  decisions: Decision[],
+): void {
   const seen = new Set<Node>()
   for (const start of context.graph.nodes) {
     if (seen.has(start) || placements.get(start)!.how === 'float') continue
@@ -182,8 +211,10 @@ function dropPointlessRegions(context: Context, placements: Map<Node, PlannedNod
       }
     }
     if (region.some((node) => placements.get(node)!.signature.role === 'weighted')) continue
-    const reason = 'Its integer region has no convolution or matrix product: converting in and out would cost more than it saves.'
-    for (const node of region) placements.set(node, inFloat(placements.get(node)!.signature, reason, null, 'assumed'))
+    const reason =
+      'Its integer region has no convolution or matrix product: converting in and out would cost more than it saves.'
+    for (const node of region)
+      placements.set(node, inFloat(placements.get(node)!.signature, reason, null, 'assumed'))
     decisions.push({ where: region.map((node) => node.name).join(', '), reason })
   }
 }
@@ -219,7 +250,8 @@ function uniteScales(
     if (signature.role === 'move') for (const moved of node.outputs) classes.unite(node.inputs[0]!, moved)
     if (signature.role !== 'concat') continue
     const inputs = node.inputs.filter((input): input is string => input !== null)
-    const alike = new Set(inputs.map((input) => (context.isConstant(input) ? 'constant' : clipOf(input)))).size === 1
+    const alike =
+      new Set(inputs.map((input) => (context.isConstant(input) ? 'constant' : clipOf(input)))).size === 1
     const clip = clipOf(inputs[0]!)
     for (const input of inputs) {
       const producer = context.producers.get(input)
@@ -290,7 +322,8 @@ function unclippedValues(context: Context): Set<string> {
   for (const node of [...context.graph.nodes].reverse()) {
     const { role } = signatureOf(node.op)
     const passes = keepsOrder.has(node.op.kind) || role === 'move' || role === 'concat'
-    if (passes && node.outputs.some((output) => values.has(output))) for (const input of context.activations(node)) values.add(input)
+    if (passes && node.outputs.some((output) => values.has(output)))
+      for (const input of context.activations(node)) values.add(input)
   }
   // raw samples are as they are: only activations have tails worth cutting
   for (const input of context.graph.inputs) values.add(input)

@@ -2,6 +2,7 @@ import { constantOf, numbersOf } from '../../src/graph/constant.ts'
 import { GraphEditor } from '../../src/graph/edit.ts'
 import type { Constant, Graph, Node, Quantization, TensorType, Value } from '../../src/graph/types.ts'
 import { EdgewrightError } from '../../src/error.ts'
+import type { OpKind } from '../../src/graph/ops.ts'
 import { activationRange } from '../../src/quantize/activation-range.ts'
 import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
 import { Histogram } from '../../src/quantize/histogram.ts'
@@ -34,10 +35,21 @@ export function isQuantized(graph: Graph): boolean {
 }
 
 function keepAsQuantized(graph: Graph, options: TargetOptions): Prepared {
-  const decisions: Decision[] = [{ where: graph.name, reason: 'The file already carries scales and zero points: they are kept as they are.' }]
+  const decisions: Decision[] = [
+    {
+      where: graph.name,
+      reason: 'The file already carries scales and zero points: they are kept as they are.',
+    },
+  ]
   const typed = dialectOf(options.cpu).activations === 'uint8' ? unsignedTwin(graph) : graph
   return { graph: typed, decisions, integerOnly: isIntegerOnly(typed) }
 }
+
+/**
+ * ONNX Runtime quantizes the float weights of these by itself when they stand between DequantizeLinear and
+ * QuantizeLinear, per tensor and without asking (seen in 1.30): a layer kept in float would not be.
+ */
+const requantizedOnLoad: ReadonlySet<OpKind> = new Set<OpKind>(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 
 /** Turns a float graph into the typed one, operator by operator. */
 class Typing {
@@ -54,6 +66,7 @@ class Typing {
   readonly #intNames = new Map<string, string>()
   readonly #readers = new Map<string, Node[]>()
   readonly #constants = new Map<string, string>()
+  readonly #guards = new Map<string, string>()
 
   constructor(graph: Graph, ranges: Ranges, options: TargetOptions) {
     this.#graph = graph
@@ -68,7 +81,10 @@ class Typing {
   }
 
   run(): Prepared {
-    this.#decisions.push({ where: this.#graph.name, reason: `${this.#dialect.activations} activations: ${this.#dialect.reason}.` })
+    this.#decisions.push({
+      where: this.#graph.name,
+      reason: `${this.#dialect.activations} activations: ${this.#dialect.reason}.`,
+    })
     for (const name of this.#graph.inputs) this.#addInput(name)
     for (const node of this.#graph.nodes) {
       const planned = this.#plan.placements.get(node)!
@@ -92,9 +108,17 @@ class Typing {
     }
     const affine = this.#affine(name)
     const typed = shiftedTo(affine, this.#dialect.activations, this.#options.io)
-    this.#editor.addInput(name, { dtype: this.#options.io, shape: type.shape, quantization: perTensor(typed) })
+    this.#editor.addInput(name, {
+      dtype: this.#options.io,
+      shape: type.shape,
+      quantization: perTensor(typed),
+    })
     if (this.#options.io === this.#dialect.activations) this.#intNames.set(name, name)
-    else this.#intNames.set(name, this.#convert(name, this.#fresh(`${name}_${this.#dialect.activations}`), this.#intType(name)))
+    else
+      this.#intNames.set(
+        name,
+        this.#convert(name, this.#fresh(`${name}_${this.#dialect.activations}`), this.#intType(name)),
+      )
   }
 
   #output(name: string): string {
@@ -103,17 +127,49 @@ class Typing {
     const stored = this.#asInteger(name)
     if (this.#options.io === this.#dialect.activations) return stored
     const typed = shiftedTo(this.#affine(name), this.#dialect.activations, this.#options.io)
-    return this.#convert(stored, this.#fresh(name, name), { dtype: this.#options.io, shape: type.shape, quantization: perTensor(typed) })
+    return this.#convert(stored, this.#fresh(name, name), {
+      dtype: this.#options.io,
+      shape: type.shape,
+      quantization: perTensor(typed),
+    })
   }
 
   // -- operators ---------------------------------------------------------------------------------------------------
 
   #addFloat(node: Node): void {
     const inputs = node.inputs.map((input) => (input === null ? null : this.#asFloat(input)))
+    if (requantizedOnLoad.has(node.op.kind) && this.#intNames.has(node.inputs[0]!))
+      inputs[0] = this.#guarded(node.inputs[0]!)
     if (node.op.kind === 'Opaque') for (const capture of node.op.captures) this.#asFloat(capture)
-    const outputs = node.outputs.map((output) => ({ name: output, type: this.#graph.values.get(output)!.type }))
+    const outputs = node.outputs.map((output) => ({
+      name: output,
+      type: this.#graph.values.get(output)!.type,
+    }))
     for (const output of node.outputs) this.#floatNames.set(output, output)
     this.#editor.addNode({ name: node.name, op: node.op, inputs, outputs, source: node.source })
+  }
+
+  /** The value behind a Clip to all that its integers can mean: nothing changes, but the pattern is broken. */
+  #guarded(name: string): string {
+    const known = this.#guards.get(name)
+    if (known) return known
+    const type = this.#graph.values.get(name)!.type
+    const { scale, zeroPoint } = this.#affine(name)
+    const [low, high] = integerRange[this.#dialect.activations]
+    const made = this.#fresh(`${name}_guarded`)
+    const op = {
+      kind: 'Clip',
+      min: Math.fround((low - zeroPoint) * scale),
+      max: Math.fround((high - zeroPoint) * scale),
+    } as const
+    this.#editor.addNode({
+      name: `guard_${name}`,
+      op,
+      inputs: [this.#asFloat(name)],
+      outputs: [{ name: made, type }],
+    })
+    this.#guards.set(name, made)
+    return made
   }
 
   #addInteger(node: Node): void {
@@ -127,7 +183,10 @@ class Typing {
         return
       }
       case 'index': {
-        const outputs = node.outputs.map((output) => ({ name: output, type: this.#graph.values.get(output)!.type }))
+        const outputs = node.outputs.map((output) => ({
+          name: output,
+          type: this.#graph.values.get(output)!.type,
+        }))
         for (const output of node.outputs) this.#floatNames.set(output, output)
         this.#editor.addNode({ ...copyOf(node), inputs: [this.#asInteger(node.inputs[0]!)], outputs })
         return
@@ -166,7 +225,11 @@ class Typing {
     const reals = numbersOf(weights)
     if (alpha !== 1) for (let i = 0; i < reals.length; i++) reals[i]! *= alpha
     const biasReals = bias ? this.#biasOf(node, bias) : null
-    const floors = biasScaleFloors(biasReals && axis === null ? [largest(biasReals)] : biasReals, inputScale, channels)
+    const floors = biasScaleFloors(
+      biasReals && axis === null ? [largest(biasReals)] : biasReals,
+      inputScale,
+      channels,
+    )
     const { data, quantization } = quantizeWeights(
       reals,
       weights.shape,
@@ -177,7 +240,9 @@ class Typing {
     const inputs: (string | null)[] = [input, stored]
     if (bias && biasReals) {
       const quantized = quantizeBias(biasReals, inputScale, quantization.scales)
-      inputs.push(this.#constant(bias, constantOf('int32', [biasReals.length], quantized.data), quantized.quantization))
+      inputs.push(
+        this.#constant(bias, constantOf('int32', [biasReals.length], quantized.data), quantized.quantization),
+      )
     }
     const op = node.op.kind === 'Gemm' && alpha !== 1 ? { ...node.op, alpha: 1 } : node.op
     this.#addProduct({ ...node, op }, inputs, node)
@@ -188,10 +253,18 @@ class Typing {
     const output = node.outputs[0]!
     const made = this.#plan.fused.get(output)?.output ?? output
     const { signature } = this.#plan.placements.get(planned)!
-    const context = { readersOf: (name: string) => this.#readers.get(name) ?? [], outputs: new Set(this.#graph.outputs) }
-    if (made !== output || needsInt8(made, signature, context, this.#plan.placements, this.#options)) return this.#addNode(node, inputs)
+    const context = {
+      readersOf: (name: string) => this.#readers.get(name) ?? [],
+      outputs: new Set(this.#graph.outputs),
+    }
+    if (made !== output || needsInt8(made, signature, context, this.#plan.placements, this.#options))
+      return this.#addNode(node, inputs)
     this.#floatNames.set(output, output)
-    this.#editor.addNode({ ...copyOf(node), inputs, outputs: [{ name: output, type: this.#graph.values.get(output)!.type }] })
+    this.#editor.addNode({
+      ...copyOf(node),
+      inputs,
+      outputs: [{ name: output, type: this.#graph.values.get(output)!.type }],
+    })
   }
 
   #weightAxis(node: Node, weights: Constant): number | null {
@@ -234,8 +307,16 @@ class Typing {
     const stored = this.#intNames.get(name)
     let made: string
     if (constant) made = this.#constant(name, constant, type.quantization)
-    else if (stored) made = this.#convert(stored, this.#graph.outputs.includes(name) ? name : this.#fresh(`${name}_float`), type)
-    else throw new EdgewrightError('INTERNAL', 'Internal error: a value is used before it is made.', { where: name })
+    else if (stored)
+      made = this.#convert(
+        stored,
+        this.#graph.outputs.includes(name) ? name : this.#fresh(`${name}_float`),
+        type,
+      )
+    else
+      throw new EdgewrightError('INTERNAL', 'Internal error: a value is used before it is made.', {
+        where: name,
+      })
     this.#floatNames.set(name, made)
     return made
   }
@@ -243,7 +324,11 @@ class Typing {
   #integerConstant(name: string, constant: Constant): string {
     const numbers = numbersOf(constant)
     const { activations } = this.#dialect
-    const affine = affineOf(numbers.reduce((a, b) => Math.min(a, b), 0), numbers.reduce((a, b) => Math.max(a, b), 0), activations)
+    const affine = affineOf(
+      numbers.reduce((a, b) => Math.min(a, b), 0),
+      numbers.reduce((a, b) => Math.max(a, b), 0),
+      activations,
+    )
     this.#types.set(name, affine)
     const [low, high] = integerRange[activations]
     const stored = numbers.map((x) => quantizeNumber(x, affine, low, high))
@@ -254,20 +339,28 @@ class Typing {
   /** Claims the name of a value that an integer operator makes; float outputs of the graph keep their own name. */
   #integerOutput(name: string): string {
     const isFloatOutput = this.#options.io === 'float' && this.#graph.outputs.includes(name)
-    const isShiftedOutput = this.#options.io !== this.#dialect.activations && this.#graph.outputs.includes(name)
+    const isShiftedOutput =
+      this.#options.io !== this.#dialect.activations && this.#graph.outputs.includes(name)
     const made = isFloatOutput || isShiftedOutput ? this.#fresh(`${name}_quantized`) : name
     this.#intNames.set(name, made)
     return made
   }
 
   #convert(from: string, to: string, type: TensorType, node?: Node): string {
-    this.#editor.addNode({ name: node?.name ?? `convert_${to}`, op: { kind: 'Convert' }, inputs: [from], outputs: [{ name: to, type }], source: node?.source ?? null })
+    this.#editor.addNode({
+      name: node?.name ?? `convert_${to}`,
+      op: { kind: 'Convert' },
+      inputs: [from],
+      outputs: [{ name: to, type }],
+      source: node?.source ?? null,
+    })
     return to
   }
 
   /** A name not taken yet; names of the float graph are reserved for their own values. */
   #fresh(wanted: string, own?: string): string {
-    const free = (name: string) => !this.#editor.hasValue(name) && (!this.#graph.values.has(name) || name === own)
+    const free = (name: string) =>
+      !this.#editor.hasValue(name) && (!this.#graph.values.has(name) || name === own)
     if (free(wanted)) return wanted
     for (let i = 1; ; i++) if (free(`${wanted}_${i}`)) return `${wanted}_${i}`
   }
@@ -315,7 +408,9 @@ class Typing {
     const seen = this.#ranges.get(name)
     if (!seen)
       throw new EdgewrightError('INTERNAL', 'Internal error: a value was not calibrated.', { where: name })
-    const method = this.#plan.unclipped.has(name) ? ({ kind: 'min-max' } as const) : this.#options.activationRange
+    const method = this.#plan.unclipped.has(name)
+      ? ({ kind: 'min-max' } as const)
+      : this.#options.activationRange
     const range = activationRange(seen, method, { dtype: this.#dialect.activations })
     const clip = this.#clipOf(name)
     return { min: Math.max(range.min, clip.min), max: Math.min(range.max, clip.max) }
@@ -367,7 +462,8 @@ export function isIntegerOnly(typed: Graph): boolean {
   return typed.nodes.every((node) => {
     if (node.op.kind === 'Convert') {
       const touchesBoundary =
-        typed.inputs.includes(node.inputs[0]!) || node.outputs.some((output) => typed.outputs.includes(output))
+        typed.inputs.includes(node.inputs[0]!) ||
+        node.outputs.some((output) => typed.outputs.includes(output))
       return touchesBoundary
     }
     return node.inputs.every((input) => {
@@ -390,12 +486,23 @@ export function unsignedTwin(typed: Graph): Graph {
   const unsigned = (type: TensorType): TensorType => ({
     dtype: 'uint8',
     shape: type.shape,
-    quantization: { ...type.quantization!, zeroPoints: type.quantization!.zeroPoints.map((zero) => zero + 128) },
+    quantization: {
+      ...type.quantization!,
+      zeroPoints: type.quantization!.zeroPoints.map((zero) => zero + 128),
+    },
   })
   const shifts = ({ name, type }: Value) =>
-    type.dtype === 'int8' && type.quantization !== null && type.quantization.axis === null && !weights.has(name)
+    type.dtype === 'int8' &&
+    type.quantization !== null &&
+    type.quantization.axis === null &&
+    !weights.has(name)
   const shift = (from: string, to: string, type: TensorType) =>
-    editor.addNode({ name: `convert_${to}`, op: { kind: 'Convert' }, inputs: [from], outputs: [{ name: to, type }] })
+    editor.addNode({
+      name: `convert_${to}`,
+      op: { kind: 'Convert' },
+      inputs: [from],
+      outputs: [{ name: to, type }],
+    })
   const free = (wanted: string) => {
     for (let i = 0; ; i++) {
       const name = i === 0 ? wanted : `${wanted}_${i}`
@@ -413,9 +520,17 @@ export function unsignedTwin(typed: Graph): Graph {
   for (const value of typed.values.values()) {
     if (!value.constant) continue
     const stored = shifts(value)
-      ? constantOf('uint8', value.constant.shape, Uint8Array.from(numbersOf(value.constant), (element) => element + 128))
+      ? constantOf(
+          'uint8',
+          value.constant.shape,
+          Uint8Array.from(numbersOf(value.constant), (element) => element + 128),
+        )
       : value.constant
-    editor.addConstant(value.name, stored, shifts(value) ? unsigned(value.type).quantization : value.type.quantization)
+    editor.addConstant(
+      value.name,
+      stored,
+      shifts(value) ? unsigned(value.type).quantization : value.type.quantization,
+    )
   }
   for (const node of typed.nodes) {
     const outputs = node.outputs.map((name) => {
@@ -424,7 +539,11 @@ export function unsignedTwin(typed: Graph): Graph {
       if (typed.outputs.includes(name)) renamed.set(name, free(`${name}_unsigned`))
       return { name: renamed.get(name) ?? name, type: unsigned(value.type) }
     })
-    editor.addNode({ ...copyOf(node), inputs: node.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name))), outputs })
+    editor.addNode({
+      ...copyOf(node),
+      inputs: node.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name))),
+      outputs,
+    })
   }
   for (const name of typed.outputs) {
     const inside = renamed.get(name)

@@ -26,7 +26,12 @@ export async function runtimes(architecture: string): Promise<RuntimeBuild[]> {
   const bytes = await sizeOf(path)
   return [
     {
-      need: { name: 'onnxruntime', version, library, builds: [{ architecture, sha256: await sha256OfFile(path), bytes, glibc: build.glibc }] },
+      need: {
+        name: 'onnxruntime',
+        version,
+        library,
+        builds: [{ architecture, sha256: await sha256OfFile(path), bytes, glibc: build.glibc }],
+      },
       paths: new Map([[architecture, path]]),
     },
   ]
@@ -39,7 +44,10 @@ function installedPackage(): { version: string; folder: string } {
     const { version } = require(path) as { version: string }
     return { version, folder: dirname(path) }
   } catch (cause) {
-    throw new EdgewrightError('RUNTIME_MISSING', 'The onnxruntime-node package is not installed.', { hint: 'Run `npm ci`.', cause })
+    throw new EdgewrightError('RUNTIME_MISSING', 'The onnxruntime-node package is not installed.', {
+      hint: 'Run `npm ci`.',
+      cause,
+    })
   }
 }
 
@@ -47,10 +55,14 @@ async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size
   } catch (cause) {
-    throw new EdgewrightError('RUNTIME_MISSING', 'The ONNX Runtime library is not where the onnxruntime-node package has it.', {
-      where: path,
-      hint: 'Run `npm ci`; the package carries the Linux builds for arm64 and x64.',
-      cause,
-    })
+    throw new EdgewrightError(
+      'RUNTIME_MISSING',
+      'The ONNX Runtime library is not where the onnxruntime-node package has it.',
+      {
+        where: path,
+        hint: 'Run `npm ci`; the package carries the Linux builds for arm64 and x64.',
+        cause,
+      },
+    )
   }
 }

@@ -42,7 +42,9 @@ test('integers, booleans and 64-bit numbers pass through unharmed', async () => 
   ] as const) {
     const g = new SmallGraph()
     const name = g.editor.addInput('x', { dtype, shape: [2], quantization: null })
-    const evaluator = await createOnnxEvaluator(writeOnnx(g.finish(g.node({ kind: 'Transpose', perm: [0] }, [name]))))
+    const evaluator = await createOnnxEvaluator(
+      writeOnnx(g.finish(g.node({ kind: 'Transpose', perm: [0] }, [name]))),
+    )
     const [result] = (await evaluator.run(new Map([['x', { dtype, shape: [2], data }]]))).values()
     assert.deepEqual([result!.dtype, [...result!.data]], [dtype, [...data]])
     await evaluator.close()
@@ -52,16 +54,22 @@ test('integers, booleans and 64-bit numbers pass through unharmed', async () => 
 test('an input that is missing, or whose elements do not fill its shape, is named', async () => {
   const evaluator = await createOnnxEvaluator(reluModel())
   await assert.rejects(evaluator.run(new Map()), { code: 'DATA_SHAPE', where: 'x' })
-  await assert.rejects(evaluator.run(new Map([['x', { ...x, data: Float32Array.of(1) }]])), { code: 'DATA_SHAPE', where: 'x' })
+  await assert.rejects(evaluator.run(new Map([['x', { ...x, data: Float32Array.of(1) }]])), {
+    code: 'DATA_SHAPE',
+    where: 'x',
+  })
   await evaluator.close()
 })
 
 test('a file that is not a network ends in one error with the runtime’s words', async () => {
-  await assert.rejects(createOnnxEvaluator(Uint8Array.of(1, 2, 3)), (error: { code: string; saw: string }) => {
-    assert.equal(error.code, 'TARGET_CANNOT_RUN')
-    assert.ok(error.saw.length > 0)
-    return true
-  })
+  await assert.rejects(
+    createOnnxEvaluator(Uint8Array.of(1, 2, 3)),
+    (error: { code: string; saw: string }) => {
+      assert.equal(error.code, 'TARGET_CANNOT_RUN')
+      assert.ok(error.saw.length > 0)
+      return true
+    },
+  )
 })
 
 test('types of any value come from a run', { skip: fixturesMissing }, async () => {

@@ -9,7 +9,13 @@ const batchNorm: Op = { kind: 'BatchNormalization', epsilon: 1e-3, layout: 'chan
 
 function withBatchNorm(g: SmallGraph, x: string, channels: number): string {
   const each = [channels]
-  return g.node(batchNorm, [x, g.weights(each, 0.5, 1), g.weights(each, 0.3), g.weights(each, 0.3), g.weights(each, 0.2, 0.5)])
+  return g.node(batchNorm, [
+    x,
+    g.weights(each, 0.5, 1),
+    g.weights(each, 0.3),
+    g.weights(each, 0.3),
+    g.weights(each, 0.2, 0.5),
+  ])
 }
 
 test('batch norm after a convolution becomes its weights and bias', async () => {
@@ -25,7 +31,16 @@ test('batch norm after a transposed convolution, with groups', async () => {
   for (const group of [1, 2]) {
     const g = new SmallGraph()
     const x = g.input('x', 1, 4, 5, 5)
-    const op: Op = { kind: 'ConvTranspose', group, layout: 'channels-first', strides: [2, 2], dilations: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0], outputPadding: [0, 0] }
+    const op: Op = {
+      kind: 'ConvTranspose',
+      group,
+      layout: 'channels-first',
+      strides: [2, 2],
+      dilations: [1, 1],
+      padsBegin: [0, 0],
+      padsEnd: [0, 0],
+      outputPadding: [0, 0],
+    }
     const y = withBatchNorm(g, g.node(op, [x, g.weights([4, 6 / group, 3, 3])]), 6)
     const { kinds } = await runPass(foldScaleAndShift, g.finish(y))
     assert.deepEqual(kinds, ['ConvTranspose'])

@@ -18,7 +18,9 @@ export async function runPass(pass: Pass, graph: Graph) {
 }
 
 export async function assertSameFunction(before: Graph, after: Graph): Promise<void> {
-  const feeds = new Map(before.inputs.map((name, i) => [name, randomTensor(before.values.get(name)!.type, i + 5)]))
+  const feeds = new Map(
+    before.inputs.map((name, i) => [name, randomTensor(before.values.get(name)!.type, i + 5)]),
+  )
   const a = await evaluatorOf(before)
   const b = await evaluatorOf(after)
   const expected = await a.run(feeds)

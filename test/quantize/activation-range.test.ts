@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { randomNumbers } from '../../src/execute/random.ts'
-import { activationRange, CumulativeHistogram, mseRange, percentileRange, quantizationError } from '../../src/quantize/activation-range.ts'
+import {
+  activationRange,
+  CumulativeHistogram,
+  mseRange,
+  percentileRange,
+  quantizationError,
+} from '../../src/quantize/activation-range.ts'
 import { type Affine, affineOf, quantizeNumber } from '../../src/quantize/affine.ts'
 import { Histogram } from '../../src/quantize/histogram.ts'
 
@@ -21,7 +27,8 @@ function histogramOf(elements: Float32Array): Histogram {
 /** The definition, element by element. */
 function squaredError(elements: Float32Array, affine: Affine): number {
   let error = 0
-  for (const x of elements) error += (x - (quantizeNumber(x, affine, -128, 127) - affine.zeroPoint) * affine.scale) ** 2
+  for (const x of elements)
+    error += (x - (quantizeNumber(x, affine, -128, 127) - affine.zeroPoint) * affine.scale) ** 2
   return error
 }
 
@@ -31,7 +38,8 @@ function bruteForce(elements: Float32Array): number {
   const max = Math.max(0, ...elements)
   let least = Number.POSITIVE_INFINITY
   for (let a = min === 0 ? 1 : 0.02; a <= 1; a += 0.02)
-    for (let b = 0.02; b <= 1.0001; b += 0.02) least = Math.min(least, squaredError(elements, affineOf(min * a, max * b, 'int8')))
+    for (let b = 0.02; b <= 1.0001; b += 0.02)
+      least = Math.min(least, squaredError(elements, affineOf(min * a, max * b, 'int8')))
   return least
 }
 

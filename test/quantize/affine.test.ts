@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import { affineOf, quantizeNumber, roundHalfToEven, symmetricAffineOf } from '../../src/quantize/affine.ts'
 
 test('real 0 is stored exactly, whatever the range', () => {
-  for (const [min, max] of [[-1, 1], [0, 6], [-0.3, 12.7], [-5, -1], [2, 3], [-1e-9, 4]] as const) {
+  for (const [min, max] of [
+    [-1, 1],
+    [0, 6],
+    [-0.3, 12.7],
+    [-5, -1],
+    [2, 3],
+    [-1e-9, 4],
+  ] as const) {
     for (const dtype of ['int8', 'uint8'] as const) {
       const affine = affineOf(min, max, dtype)
       assert.ok(Number.isInteger(affine.zeroPoint))

@@ -7,20 +7,29 @@ import { evaluatorOf } from '../passes/run-pass.ts'
 import { SmallGraph } from '../targets/small-graphs.ts'
 
 function feeds(...numbers: number[][]): Map<string, Tensor>[] {
-  return numbers.map((data) => new Map([['x', { dtype: 'float32', shape: [2], data: Float32Array.from(data) }]]))
+  return numbers.map(
+    (data) => new Map([['x', { dtype: 'float32', shape: [2], data: Float32Array.from(data) }]]),
+  )
 }
 
 function network() {
   const g = new SmallGraph()
   const doubled = g.node({ kind: 'Binary', fn: 'Mul' }, [g.input('x', 2), g.constant([], [2])], 'double')
-  return { graph: g.finish(g.node({ kind: 'Relu' }, [doubled], 'relu')), wanted: ['x', 'double_out', 'relu_out'] }
+  return {
+    graph: g.finish(g.node({ kind: 'Relu' }, [doubled], 'relu')),
+    wanted: ['x', 'double_out', 'relu_out'],
+  }
 }
 
 test('inputs, inner values and outputs are seen over all samples', async () => {
   const { graph, wanted } = network()
   const ranges = await calibrate(graph, evaluatorOf, feeds([-1, 2], [3, -4], [0, 1]), wanted)
   const ends = wanted.map((name) => [ranges.get(name)!.min, ranges.get(name)!.max])
-  assert.deepEqual(ends, [[-4, 3], [-8, 6], [0, 6]])
+  assert.deepEqual(ends, [
+    [-4, 3],
+    [-8, 6],
+    [0, 6],
+  ])
   assert.equal(ranges.get('relu_out')!.histogram!.count, 6)
 })
 
@@ -39,7 +48,10 @@ test('no sample at all is an error', async () => {
 
 test('a NaN in a sample names the tensor', async () => {
   const { graph, wanted } = network()
-  await assert.rejects(calibrate(graph, evaluatorOf, feeds([1, Number.NaN]), wanted), { code: 'MODEL_NAN_WEIGHTS', where: 'x' })
+  await assert.rejects(calibrate(graph, evaluatorOf, feeds([1, Number.NaN]), wanted), {
+    code: 'MODEL_NAN_WEIGHTS',
+    where: 'x',
+  })
 })
 
 test('an interruption stops between samples and closes the evaluator', async () => {

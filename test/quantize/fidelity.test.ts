@@ -29,5 +29,17 @@ test('cosine of parallel, orthogonal and zero vectors', () => {
 
 test('agreement counts pairs with the same largest element, the first of equals', () => {
   assert.equal(argMax([1, 3, 3]), 1)
-  assert.equal(agreement([[[0, 1], [0, 2]], [[1, 0], [0, 1]]]), 0.5)
+  assert.equal(
+    agreement([
+      [
+        [0, 1],
+        [0, 2],
+      ],
+      [
+        [1, 0],
+        [0, 1],
+      ],
+    ]),
+    0.5,
+  )
 })

@@ -6,7 +6,10 @@ import { binsPerSide, Histogram } from '../../src/quantize/histogram.ts'
 /** Normal numbers by Box and Muller. */
 function normals(count: number, seed: number, scale = 1): Float32Array {
   const next = randomNumbers(seed)
-  return Float32Array.from({ length: count }, () => scale * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()))
+  return Float32Array.from(
+    { length: count },
+    () => scale * Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
+  )
 }
 
 function observed(...parts: Float32Array[]): Histogram {
@@ -39,17 +42,32 @@ test('every element is counted in the bin that holds it', () => {
 })
 
 test('R is the smallest power of two above every magnitude', () => {
-  for (const [magnitude, reach] of [[1, 2], [0.999, 1], [4, 8], [3.5, 4], [2 ** -20, 2 ** -19], [255, 256]] as const) {
+  for (const [magnitude, reach] of [
+    [1, 2],
+    [0.999, 1],
+    [4, 8],
+    [3.5, 4],
+    [2 ** -20, 2 ** -19],
+    [255, 256],
+  ] as const) {
     assert.equal(observed(Float32Array.of(0, magnitude)).reach, reach)
     assert.equal(observed(Float32Array.of(-magnitude)).reach, reach)
   }
 })
 
 test('the order in which tensors come does not matter, however R grows', () => {
-  const parts = [normals(1000, 1, 0.01), normals(1000, 2, 30), Float32Array.of(0, 0, 0), normals(1000, 3, 1e-6)]
+  const parts = [
+    normals(1000, 1, 0.01),
+    normals(1000, 2, 30),
+    Float32Array.of(0, 0, 0),
+    normals(1000, 3, 1e-6),
+  ]
   const forward = observed(...parts)
   assertSame(forward, observed(...parts.toReversed()))
-  assert.equal(forward.positive.reduce((a, b) => a + b, 0) + forward.negative!.reduce((a, b) => a + b, 0), 3003)
+  assert.equal(
+    forward.positive.reduce((a, b) => a + b, 0) + forward.negative!.reduce((a, b) => a + b, 0),
+    3003,
+  )
 })
 
 test('merging is the same as observing, in any grouping', () => {
@@ -80,7 +98,11 @@ test('an all-zero tensor keeps min and max 0', () => {
 test('a NaN or an infinity is an error that names the tensor and the element', () => {
   for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
     const histogram = new Histogram('conv7')
-    assert.throws(() => histogram.observe(Float32Array.of(1, bad, 2)), { code: 'MODEL_NAN_WEIGHTS', where: 'conv7', saw: `${bad} at element 1` })
+    assert.throws(() => histogram.observe(Float32Array.of(1, bad, 2)), {
+      code: 'MODEL_NAN_WEIGHTS',
+      where: 'conv7',
+      saw: `${bad} at element 1`,
+    })
     assert.equal(histogram.count, 0)
   }
 })

@@ -8,7 +8,11 @@ const perChannel = { method: 'min-max', axis: 0, limit: 127 } as const
 test('each output channel has its own scale, and its largest weight is ±127', () => {
   const { data, quantization } = quantizeWeights([1, -2, 0.5, 10, 5, -20], [2, 3], perChannel)
   assert.deepEqual([...data], [64, -127, 32, 64, 32, -127])
-  assert.deepEqual(quantization, { scales: [Math.fround(2 / 127), Math.fround(20 / 127)], zeroPoints: [0, 0], axis: 0 })
+  assert.deepEqual(quantization, {
+    scales: [Math.fround(2 / 127), Math.fround(20 / 127)],
+    zeroPoints: [0, 0],
+    axis: 0,
+  })
 })
 
 test('an axis in the middle takes the same weights as a transposed tensor', () => {
@@ -17,7 +21,10 @@ test('an axis in the middle takes the same weights as a transposed tensor', () =
   const a = quantizeWeights(weights, [4, 6], { ...perChannel, axis: 1 })
   const b = quantizeWeights(transposed, [6, 4], perChannel)
   assert.deepEqual(a.quantization.scales, b.quantization.scales)
-  assert.deepEqual([...b.data], Array.from({ length: 24 }, (_, i) => a.data[(i % 4) * 6 + Math.floor(i / 4)]!))
+  assert.deepEqual(
+    [...b.data],
+    Array.from({ length: 24 }, (_, i) => a.data[(i % 4) * 6 + Math.floor(i / 4)]!),
+  )
 })
 
 test('one scale for all where the axis is null', () => {

@@ -23,12 +23,17 @@ export const x64Options: TargetOptions = {
   constraints: [],
 }
 
-export const arm64Options: TargetOptions = { ...x64Options, cpu: { architecture: 'aarch64', features: ['asimddp'] } }
+export const arm64Options: TargetOptions = {
+  ...x64Options,
+  cpu: { architecture: 'aarch64', features: ['asimddp'] },
+}
 
 export const evaluatorOf = (graph: Graph) => createOnnxEvaluator(writeOnnx(graph))
 
 export function randomFeeds(graph: Graph, seed: number): Map<string, Tensor> {
-  return new Map(graph.inputs.map((name, i) => [name, randomTensor(graph.values.get(name)!.type, seed * 100 + i)]))
+  return new Map(
+    graph.inputs.map((name, i) => [name, randomTensor(graph.values.get(name)!.type, seed * 100 + i)]),
+  )
 }
 
 /** Compiles a float graph on random samples, and says which operators ONNX Runtime really executes. */
@@ -49,12 +54,19 @@ export function sessionOf(options: TargetOptions) {
 }
 
 /** Counts of operator types in the model after ONNX Runtime's own optimizations. */
-export async function executedOperators(bytes: Uint8Array, options: TargetOptions): Promise<Record<string, number>> {
-  const path = join(tmpdir(), `edgewright-optimized-${process.pid}-${Math.random().toString(36).slice(2)}.onnx`)
+export async function executedOperators(
+  bytes: Uint8Array,
+  options: TargetOptions,
+): Promise<Record<string, number>> {
+  const path = join(
+    tmpdir(),
+    `edgewright-optimized-${process.pid}-${Math.random().toString(36).slice(2)}.onnx`,
+  )
   const evaluator = await createOnnxEvaluator(bytes, { optimizedModelPath: path, ...sessionOf(options) })
   try {
     const counts: Record<string, number> = {}
-    for (const { opType } of decodeModel(readFileSync(path)).graph!.node) counts[opType] = (counts[opType] ?? 0) + 1
+    for (const { opType } of decodeModel(readFileSync(path)).graph!.node)
+      counts[opType] = (counts[opType] ?? 0) + 1
     return counts
   } finally {
     await evaluator.close()

@@ -48,16 +48,27 @@ export class SmallGraph {
     this.#count++
     const operands = inputs.map((input) => (input === null ? null : this.editor.value(input)))
     const types = inferTypes(op, operands, op.kind === 'Split' ? op.sizes.length : 1)
-    const outputs = types.map((type, i) => ({ name: this.editor.freshName(i === 0 ? `${name}_out` : `${name}_out${i}`), type }))
+    const outputs = types.map((type, i) => ({
+      name: this.editor.freshName(i === 0 ? `${name}_out` : `${name}_out${i}`),
+      type,
+    }))
     this.editor.addNode({ name, op, inputs, outputs })
     return outputs.map((output) => output.name)
   }
 
-  conv(x: string, channels: number, options: { kernel?: number; pad?: number; stride?: number; group?: number; bias?: boolean } = {}, name?: string): string {
+  conv(
+    x: string,
+    channels: number,
+    options: { kernel?: number; pad?: number; stride?: number; group?: number; bias?: boolean } = {},
+    name?: string,
+  ): string {
     const { kernel = 3, stride = 1, group = 1, bias = true } = options
     const pad = options.pad ?? kernel >> 1
     const from = this.editor.type(x).shape[1]!
-    const w = this.weights([channels, from / group, kernel, kernel], 1 / Math.sqrt((from / group) * kernel * kernel))
+    const w = this.weights(
+      [channels, from / group, kernel, kernel],
+      1 / Math.sqrt((from / group) * kernel * kernel),
+    )
     const b = bias ? this.weights([channels], 0.2) : null
     return this.node(convOp({ pad, stride, group }), [x, w, b], name)
   }
@@ -69,5 +80,13 @@ export class SmallGraph {
 }
 
 export function convOp({ pad = 1, stride = 1, group = 1 } = {}): Op {
-  return { kind: 'Conv', group, layout: 'channels-first', strides: [stride, stride], dilations: [1, 1], padsBegin: [pad, pad], padsEnd: [pad, pad] }
+  return {
+    kind: 'Conv',
+    group,
+    layout: 'channels-first',
+    strides: [stride, stride],
+    dilations: [1, 1],
+    padsBegin: [pad, pad],
+    padsEnd: [pad, pad],
+  }
 }
