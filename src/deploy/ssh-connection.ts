@@ -1,11 +1,12 @@
 import { open, stat } from 'node:fs/promises'
-import type { Client, ClientChannel } from 'ssh2'
+import type { Client, ClientChannel, SFTPWrapper } from 'ssh2'
 import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
 import { withDeadline } from './deadline.ts'
 import { BoundedOutput, defaultMaxOutputBytes } from './output.ts'
 import { lastLine, printable } from './printable.ts'
 import { quoteCommand } from './quote.ts'
+import { openSftp, sftpRead } from './sftp-read.ts'
 import { Slots } from './slots.ts'
 import type { SshLink } from './ssh-connect.ts'
 import type { Connection, ExecOptions, ExecResult } from './types.ts'
@@ -34,6 +35,7 @@ export class SshConnection implements Connection {
   readonly #jumps: readonly Client[]
   readonly #slots = new Slots(maxChannels)
   readonly #lost: Promise<never>
+  #sftp: Promise<SFTPWrapper | null> | undefined
   #closing = false
 
   constructor(link: SshLink) {
@@ -104,19 +106,45 @@ export class SshConnection implements Connection {
     return this.traffic.sentBytes - before
   }
 
+  /** Over one lasting SFTP channel, which starts no process on a board that may be measuring; else through `tail`. */
   async readFrom(
     remotePath: string,
     offset: number,
     maxBytes: number,
-    deadlineMs?: number,
+    deadlineMs = defaultDeadlineMs,
+  ): Promise<Uint8Array> {
+    const wait = { what: `reading ${remotePath}`, where: this.label, deadlineMs }
+    this.#sftp ??= this.#slots.use(() => openSftp(this.#client))
+    const sftp = await withDeadline(wait, Promise.race([this.#sftp, this.#lost]))
+    if (sftp === null) return this.#readThroughTail(remotePath, offset, maxBytes, deadlineMs)
+    this.traffic.sentBytes += Buffer.byteLength(remotePath)
+    try {
+      const bytes = await withDeadline(
+        wait,
+        Promise.race([sftpRead(sftp, remotePath, offset, maxBytes), this.#lost]),
+      )
+      this.traffic.receivedBytes += bytes.length
+      return bytes
+    } catch (error) {
+      if (error instanceof EdgewrightError) throw error
+      // A channel that ends with its connection says so in words of its own first.
+      await Promise.race([this.#lost, new Promise((resolve) => setTimeout(resolve, 50))])
+      throw readFailed(this.label, remotePath, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  async #readThroughTail(
+    remotePath: string,
+    offset: number,
+    maxBytes: number,
+    deadlineMs: number,
   ): Promise<Uint8Array> {
     const tail = 'exec 2>&1 <"$1" && { tail -c "+$2" | head -c "$3"; }'
-    const result = await this.#raw(
-      quoteCommand(['sh', '-c', tail, 'sh', remotePath, String(offset + 1), String(maxBytes)]),
-      `reading ${remotePath}`,
-      [],
-      { deadlineMs: deadlineMs ?? defaultDeadlineMs, maxOutputBytes: maxBytes },
-    )
+    const words = ['sh', '-c', tail, 'sh', remotePath, String(offset + 1), String(maxBytes)]
+    const result = await this.#raw(quoteCommand(words), `reading ${remotePath}`, [], {
+      deadlineMs,
+      maxOutputBytes: maxBytes,
+    })
     if (result.exitCode !== 0) throw readFailed(this.label, remotePath, `${result.stderr}${result.stdout}`)
     return result.stdout
   }

@@ -1,0 +1,101 @@
+import { boardProcessFunctions } from './board-process.ts'
+
+/**
+ * The little shell that stands over a detached run: it records itself, starts the command with its output in files,
+ * and writes the exit status by rename, last of all. Arguments: run folder, lock's run file or '', mode, command….
+ * `$$`'s start time is recorded before the command starts, so whoever finds the command finds its supervisor.
+ */
+export const supervisorScript = `${boardProcessFunctions}
+cd "$1" || exit 70
+bind=$2 mode=$3
+shift 3
+child='' stopped=''
+trap 'stopped=1; [ -n "$child" ] && kill -TERM "$child" 2>/dev/null' TERM INT HUP
+me="$$ $(starttime "$$")"
+if [ -n "$bind" ]; then printf '%s\\n' "$me" >"$bind.new" && mv -f "$bind.new" "$bind"; fi
+printf '%s %s\\n' "$me" "$mode" >pid.new && mv -f pid.new pid
+"$@" </dev/null >>events.jsonl 2>stderr.txt &
+child=$!
+printf '%s %s\\n' "$child" "$(starttime "$child")" >child
+[ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
+while :; do
+  wait "$child"
+  code=$?
+  kill -0 "$child" 2>/dev/null || break
+done
+printf 'exited %s\\n' "$code" >status.new && mv -f status.new status
+`
+
+/**
+ * Starts the supervisor in a session of its own and returns once it has recorded itself.
+ * Arguments: root, run id, lock token or '', command….
+ */
+export const launchScript = `
+root=$1 id=$2 token=$3
+shift 3
+dir=$root/runs/$id bind=''
+[ -z "$token" ] || bind=$root/lock/run.$token
+: >>"$dir/events.jsonl" || exit 70
+if command -v setsid >/dev/null 2>&1; then
+  mode=session
+  setsid sh "$dir/.supervisor" "$dir" "$bind" session "$@" </dev/null >/dev/null 2>&1 &
+else
+  mode=nohup
+  nohup sh "$dir/.supervisor" "$dir" "$bind" nohup "$@" </dev/null >/dev/null 2>&1 &
+fi
+n=0
+until [ -s "$dir/pid" ]; do
+  n=$((n + 1))
+  [ "$n" -lt 100 ] || { echo 'the supervisor did not start' >&2; exit 71; }
+  sleep 0.05 2>/dev/null || sleep 1
+done
+echo "started $mode"`
+
+/** Prints the state of a run: `status …`, `lives` or `dead`; `absent` where there is no such run. */
+export const stateScript = `${boardProcessFunctions}
+dir=$1
+[ -d "$dir" ] || { echo absent; return 0; }
+p='' s=''
+{ read -r p s _ <"$dir/pid"; } 2>/dev/null
+if [ -s "$dir/status" ]; then cat "$dir/status"; elif lives "$p" "$s"; then echo lives; else echo dead; fi`
+
+/**
+ * TERM to the run's processes, KILL after the grace; only where the pid is still the one that was started.
+ * `kill -TERM -PID` and no `--`: dash's own kill knows no `--` after a signal.
+ */
+export const abortScript = `${boardProcessFunctions}
+dir=$1 grace=$2
+[ -d "$dir" ] || { echo absent; return 0; }
+p='' s='' mode='' c='' cs=''
+{ read -r p s mode <"$dir/pid"; } 2>/dev/null
+{ read -r c cs <"$dir/child"; } 2>/dev/null
+send() {
+  if [ "$mode" = session ] && lives "$p" "$s"; then kill "-$1" "-$p" 2>/dev/null; return 0; fi
+  lives "$c" "$cs" && kill "-$1" "$c" 2>/dev/null
+  [ "$1" = KILL ] && lives "$p" "$s" && kill -KILL "$p" 2>/dev/null
+  return 0
+}
+if [ ! -s "$dir/status" ]; then
+  send TERM
+  n=0
+  while [ ! -s "$dir/status" ] && [ "$n" -lt "$grace" ] && { lives "$p" "$s" || lives "$c" "$cs"; }; do
+    n=$((n + 1))
+    sleep 0.1 2>/dev/null || { sleep 1; n=$((n + 9)); }
+  done
+  if [ ! -s "$dir/status" ]; then
+    send KILL
+    n=0
+    while [ "$n" -lt 20 ] && { lives "$p" "$s" || lives "$c" "$cs"; }; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done
+    if lives "$p" "$s" || lives "$c" "$cs"; then echo lives; return 0; fi
+    printf 'killed\\n' >"$dir/.status.new" && mv -f "$dir/.status.new" "$dir/status"
+  fi
+fi
+cat "$dir/status"`
+
+export const cleanScript = `${boardProcessFunctions}
+dir=$1
+[ -d "$dir" ] || { echo absent; return 0; }
+p='' s=''
+{ read -r p s _ <"$dir/pid"; } 2>/dev/null
+[ -s "$dir/status" ] || ! lives "$p" "$s" || { echo lives; return 0; }
+rm -rf "\${dir:?}" && echo cleaned`
