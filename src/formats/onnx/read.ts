@@ -138,7 +138,9 @@ function opsetsOf(model: OnnxModel, where: string): Map<string, number> {
   if (version === undefined || !Number.isSafeInteger(version) || version < least || version > most)
     throw new EdgewrightError(
       'MODEL_OPSET_UNSUPPORTED',
-      `The model uses ONNX operator set ${version ?? 'none'}; Edgewright reads ${least} to ${most}.`,
+      version === undefined
+        ? `The model does not say which ONNX operator set it uses; Edgewright reads ${least} to ${most}.`
+        : `The model uses ONNX operator set ${version}; Edgewright reads ${least} to ${most}.`,
       {
         where,
         saw: `operator set ${version ?? 'not stated'}`,

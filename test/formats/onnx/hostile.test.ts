@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { EdgewrightError } from '../../../src/error.ts'
 import { readOnnx } from '../../../src/formats/onnx/read.ts'
 import { encodeModel, type OnnxModel, type Partially } from '../../../src/formats/onnx/proto.ts'
 import { fixture, fixturesMissing } from '../../fixtures.ts'
+import { debianCases, debianCasesMissing } from './node-cases.ts'
 import { attribute, input, type ModelSpec, modelOf, node, tensor } from './model.ts'
 
 /** The longest that reading a damaged file of this size may take on a slow, busy machine. */
@@ -98,6 +101,21 @@ describe('a damaged file', { skip: fixturesMissing }, () => {
       for (let round = 0; round < 400; round++) {
         const damaged = Buffer.from(whole)
         damaged[Math.floor(random() * Math.min(6000, damaged.length))] = Math.floor(random() * 256)
+        await readsOrRefuses(damaged, `${name} damaged in round ${round}`)
+      }
+    }
+  })
+})
+
+describe('damaged files of every operator', { skip: debianCasesMissing }, () => {
+  it('are read or refused', async () => {
+    const random = seeded(4)
+    for (const name of readdirSync(debianCases).sort()) {
+      const whole = readFileSync(join(debianCases, name, 'model.onnx'))
+      for (let round = 0; round < 4; round++) {
+        const damaged = Buffer.from(whole)
+        for (let i = 0; i <= round % 2; i++)
+          damaged[Math.floor(random() * damaged.length)] = Math.floor(random() * 256)
         await readsOrRefuses(damaged, `${name} damaged in round ${round}`)
       }
     }
@@ -362,6 +380,52 @@ describe('a hostile model is refused by name', () => {
   it('more operators than any network has: MODEL_TOO_LARGE', async () => {
     const nodes = Array.from({ length: 100_001 }, () => node('Relu', ['x'], ['y']))
     assert.equal(await codeOf(base({ nodes })), 'MODEL_TOO_LARGE')
+  })
+
+  it('an operator of 20,000 inputs: MODEL_TOO_LARGE', async () => {
+    assert.equal(
+      await codeOf(
+        base({ nodes: [node('Concat', new Array(20_000).fill('x'), ['y'], attribute.int('axis', 0))] }),
+      ),
+      'MODEL_TOO_LARGE',
+    )
+  })
+
+  it('a value of 100 dimensions: MODEL_BROKEN', async () => {
+    const axes = Array.from({ length: 99 }, (_, i) => i)
+    assert.equal(
+      await codeOf(
+        base({
+          nodes: [node('Unsqueeze', ['x', 'a'], ['y'])],
+          initializers: [tensor('a', 'int64', [99], axes)],
+        }),
+      ),
+      'MODEL_BROKEN',
+    )
+  })
+
+  it('zero points of another type than the integers: MODEL_BROKEN', async () => {
+    const spec = base({
+      inputs: [input('x', 'uint8', [1, 4])],
+      nodes: [node('DequantizeLinear', ['x', 's', 'z'], ['y'])],
+      initializers: [tensor('s', 'float32', [], [1]), tensor('z', 'int8', [], [-3])],
+    })
+    assert.equal(await codeOf(spec), 'MODEL_BROKEN')
+  })
+
+  it('a file of 3 GB: MODEL_TOO_LARGE, before it is read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'edgewright-large-'))
+    try {
+      const path = join(folder, 'model.onnx')
+      writeFileSync(path, encodeModel(base({})))
+      truncateSync(path, 3 * 2 ** 30)
+      await assert.rejects(readOnnx({ path }), {
+        code: 'MODEL_TOO_LARGE',
+        message: 'The model file is larger than 2 GB.',
+      })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('a file over the limit: MODEL_TOO_LARGE', async () => {

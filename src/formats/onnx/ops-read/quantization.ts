@@ -1,5 +1,6 @@
 import { numbersOf } from '../../../graph/constant.ts'
 import type { Quantization, TensorType } from '../../../graph/types.ts'
+import type { DType } from '../../../tensor.ts'
 import { dtypeOfDataType } from '../proto.ts'
 import { NotExpressible, type OnnxOperator } from '../read-operator.ts'
 import type { ReadTable } from './table.ts'
@@ -42,10 +43,26 @@ function orVerbatim(operator: OnnxOperator, plain: TensorType): Quantization {
   }
 }
 
+const zeroPointTypes: ReadonlySet<DType> = new Set<DType>([
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'int4',
+  'uint4',
+])
+
 function parameters(operator: OnnxOperator, shape: readonly number[]): Quantization {
   if (operator.attributes.int('block_size', 0) !== 0) throw new NotExpressible('it is quantized in blocks')
   const scales = operator.numbers(1, 'scale')
   const zero = operator.has(2) ? operator.constant(2) : null
+  if (zero && !zeroPointTypes.has(zero.dtype)) throw operator.broken(`has zero points of ${zero.dtype}`)
+  if (zero && operator.opType === 'DequantizeLinear' && zero.dtype !== operator.type(0).dtype)
+    throw operator.broken(
+      'has zero points of another type than its input',
+      `${zero.dtype} for ${operator.type(0).dtype}`,
+    )
   if (operator.has(2) && !zero) throw new NotExpressible('its zero point is computed while the model runs')
   const zeroPoints = zero ? numbersOf(zero) : scales.map(() => 0)
   const scaleRank = operator.rank(1)
