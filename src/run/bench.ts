@@ -10,7 +10,7 @@ import type { Latency, OperatorTime, RunResult } from '../store/document.ts'
 import { conditionsOf, findSensors } from './conditions.ts'
 import { execute, type Executed, follow } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
-import { type ConnectionOptions, openBoard } from './open-device.ts'
+import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
 import { provision, type Provisioned } from './provision.ts'
 import { openSubject, staticModel, type Subject } from './subject.ts'
 
@@ -49,19 +49,20 @@ export interface Bench {
 /** Measures one model on one board. */
 export async function benchSubject(request: BenchRequest, progress: Progress): Promise<Bench> {
   const subject = await openSubject(request.subject)
-  const { device, profile } = await openBoard(request.device, undefined, request.connection, progress)
+  const board = await openBoard(request.device, undefined, request.connection, progress)
+  const { device, profile } = board
   try {
     const tools = await provision(device, progress)
     const model = await place(device, subject, request, progress)
     const { sensors, governor } = await findSensors(device, progress.signal)
     const planned: PlanSubject = { id: 'model', library: tools.library, model }
     const startedAt = new Date()
-    const executed = request.attach ? await attached(device, request.attach, progress) : await measure(device, tools, planned, sensors, request, progress)
+    const executed = request.attach ? await attached(board, request.attach, progress) : await measure(board, tools, planned, sensors, request, progress)
     const threads = request.attach ? threadsIn(executed.collected) : request.threads
     const rows: BenchRow[] = []
     for (const count of threads) {
       progress.stage('memory', `${count} threads`)
-      const alone = await execute(device, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, planned, count) }, progress)
+      const alone = await execute(board, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, planned, count) }, progress)
       rows.push({
         threads: count,
         latency: latencyOf(executed.collected, 'model', count, request.rateHz),
@@ -89,7 +90,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       rawLatencyNs: threads.map((count) => [...rawLatency(executed.collected, 'model', count, request.rateHz)]),
     }
   } finally {
-    await device.connection.close()
+    await board.close()
   }
 }
 
@@ -102,21 +103,21 @@ async function place(device: Device, subject: Subject, request: BenchRequest, pr
 }
 
 async function measure(
-  device: Device,
+  board: OpenedBoard,
   tools: Provisioned,
   subject: PlanSubject,
   sensors: Parameters<typeof standardPlan>[0]['sensors'],
   request: BenchRequest,
   progress: Progress,
 ): Promise<Executed> {
-  progress.stage('measure', device.name)
+  progress.stage('measure', board.device.name)
   const plan = () => standardPlan({ ...request, subjects: [subject], sensors })
-  return execute(device, tools, { files: new Map(), fetch: [], plan }, progress)
+  return execute(board, tools, { files: new Map(), fetch: [], plan }, progress)
 }
 
-async function attached(device: Device, id: string, progress: Progress): Promise<Executed> {
+async function attached(board: OpenedBoard, id: string, progress: Progress): Promise<Executed> {
   progress.stage('collect', id)
-  const { collected } = await follow(device, id, progress)
+  const { collected } = await follow(board, id, progress)
   return { collected, files: new Map() }
 }
 

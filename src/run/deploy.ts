@@ -26,7 +26,8 @@ export interface Deployed {
 /** Puts an artifact on a board, whole or not at all. */
 export async function deployTo(request: DeployRequest, progress: Progress): Promise<Deployed> {
   const manifest = await readArtifact(request.artifact)
-  const { device } = await openBoard(request.device, undefined, request.connection, progress)
+  const board = await openBoard(request.device, undefined, request.connection, progress)
+  const { device } = board
   try {
     progress.stage('deploy', device.name)
     const release = await deployArtifact(device, request.artifact, { name: request.name ?? manifest.name, progress })
@@ -41,6 +42,6 @@ export async function deployTo(request: DeployRequest, progress: Progress): Prom
       alreadyThere: release.alreadyThere,
     }
   } finally {
-    await device.connection.close()
+    await board.close()
   }
 }

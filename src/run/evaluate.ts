@@ -7,7 +7,6 @@ import { wilsonInterval } from '../data/significance.ts'
 import { dequantizeTensor, type IntegerType } from '../data/quantize-tensor.ts'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
 import { deployArtifact } from '../deploy/release.ts'
-import type { Device } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import { hostSession } from '../compile/candidates.ts'
 import { feedsOf } from '../compile/quality.ts'
@@ -19,7 +18,7 @@ import { type Progress, throwIfAborted } from '../progress.ts'
 import { byteLength, bytesOf, type DType, type Tensor, viewAs } from '../tensor.ts'
 import { resolveProfile } from '../profiles/resolve.ts'
 import { execute } from './execute.ts'
-import { type ConnectionOptions, openBoard } from './open-device.ts'
+import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
 import { provision } from './provision.ts'
 import { openSubject, staticModel, storedTypes, type Subject } from './subject.ts'
 
@@ -143,7 +142,8 @@ async function evaluateOnDevice(
   request: EvaluateRequest & { readonly device: string },
   progress: Progress,
 ): Promise<string> {
-  const { device } = await openBoard(request.device, undefined, request.connection, progress)
+  const board = await openBoard(request.device, undefined, request.connection, progress)
+  const { device } = board
   try {
     const tools = await provision(device, progress)
     const model =
@@ -152,17 +152,17 @@ async function evaluateOnDevice(
         : (await ensureBlobBytes(device, loaded.bytes, { progress })).path
     progress.stage('evaluate', `on ${device.name}`)
     for await (const batch of batches(samples, loaded)) {
-      const outputs = await inferOnDevice(device, { model, ...tools }, loaded, batch, progress)
+      const outputs = await inferOnDevice(board, { model, ...tools }, loaded, batch, progress)
       for (const [index, sample] of batch.entries()) await add(sample, reals(loaded, (name) => outputs(name, index)))
     }
     return device.name
   } finally {
-    await device.connection.close()
+    await board.close()
   }
 }
 
 async function inferOnDevice(
-  device: Device,
+  board: OpenedBoard,
   tools: Parameters<typeof execute>[1] & { readonly model: string },
   loaded: Loaded,
   batch: readonly Sample[],
@@ -173,7 +173,7 @@ async function inferOnDevice(
   const outputs = loaded.outputs.map((_, position) => `output-${position}.bin`)
   const id = artifactId('model', 1)
   const { files } = await execute(
-    device,
+    board,
     tools,
     {
       files: inputs,

@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cleanRun, followRun, startRun } from '../deploy/run.ts'
-import type { Device } from '../deploy/types.ts'
+import { cleanRun, collectRun, followRun, startRun } from '../deploy/run.ts'
 import { type Collected, createCollector } from '../measure/collect.ts'
 import { encodePlan } from '../measure/encode-plan.ts'
 import { createEventParser } from '../measure/events.ts'
@@ -11,7 +10,7 @@ import { measureInProcess } from '../measure/in-process.ts'
 import type { Plan } from '../measure/plan.ts'
 import { runnerFailure } from '../measure/runner-failure.ts'
 import type { Progress } from '../progress.ts'
-import { holderName } from './open-device.ts'
+import { holderName, type OpenedBoard } from './open-device.ts'
 import type { Provisioned } from './provision.ts'
 
 /** A plan with what it reads and what is wanted back. */
@@ -29,11 +28,9 @@ export interface Executed {
   readonly files: ReadonlyMap<string, Uint8Array>
 }
 
-/** Most that is fetched of one file of a board. */
-const maxFetchBytes = 512 * 2 ** 20
-
 /** Runs a plan on a board, detached from this connection, and brings everything back. */
-export async function execute(device: Device, tools: Provisioned, execution: Execution, progress: Progress): Promise<Executed> {
+export async function execute(board: OpenedBoard, tools: Provisioned, execution: Execution, progress: Progress): Promise<Executed> {
+  const { device } = board
   if (device.connection.kind === 'local' && process.platform !== 'linux') return executeInProcess(execution, progress)
   const id = `${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}-${randomBytes(3).toString('hex')}`
   const folder = `${device.root}/runs/${id}`
@@ -41,27 +38,24 @@ export async function execute(device: Device, tools: Provisioned, execution: Exe
   files.set('plan.json', Buffer.from(encodePlan(execution.plan(folder))))
   await startRun(
     device,
-    { id, files, command: [tools.runner, `${folder}/plan.json`, `${folder}/events.jsonl`], holder: holderName() },
+    { id, files, command: [tools.runner, `${folder}/plan.json`, `-`], holder: holderName() },
     { progress },
   )
-  const { collected, exitCode } = await follow(device, id, progress)
+  const { collected, exitCode } = await follow(board, id, progress)
   const failure = runnerFailure(collected.end, device.name, exitCode)
   if (failure) throw failure
-  const fetched = new Map<string, Uint8Array>()
-  for (const name of [...execution.fetch, ...collected.operators.map(({ file }) => file)]) {
-    const base = name.split('/').at(-1)!
-    fetched.set(base, await device.connection.readFrom(`${folder}/${base}`, 0, maxFetchBytes))
-  }
-  await cleanRun(device, id)
+  const names = [...execution.fetch, ...collected.operators.map(({ file }) => file)].map((name) => name.split('/').at(-1)!)
+  const fetched = await collectRun(board.device, id, names)
+  await cleanRun(board.device, id)
   return { collected, files: fetched }
 }
 
 /** Collects a run that was started before, by this process or one whose connection was lost. */
-export async function follow(device: Device, id: string, progress: Progress): Promise<{ collected: Collected; exitCode: number | null }> {
+export async function follow(board: OpenedBoard, id: string, progress: Progress): Promise<{ collected: Collected; exitCode: number | null }> {
   const parser = createEventParser()
   const collector = createCollector()
   const { exitCode } = await followRun(
-    device,
+    board.device,
     id,
     (chunk) => {
       for (const event of parser.push(chunk)) {
@@ -69,7 +63,7 @@ export async function follow(device: Device, id: string, progress: Progress): Pr
         if (event.type === 'latency' || event.type === 'inferred') progress.tick(collector.result().steps.length, 0, 'steps')
       }
     },
-    { progress },
+    { progress, reconnect: board.reconnect },
   )
   return { collected: collector.result(), exitCode }
 }

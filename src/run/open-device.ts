@@ -3,6 +3,7 @@ import { openDevice } from '../deploy/device.ts'
 import type { HostKeyQuestion } from '../deploy/host-key.ts'
 import type { SecretPrompt } from '../deploy/ssh-auth.ts'
 import type { Device } from '../deploy/types.ts'
+import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
 import { matchProfile } from '../profiles/match.ts'
 import { resolveProfile, withFacts } from '../profiles/resolve.ts'
@@ -29,33 +30,63 @@ export const noQuestions: ConnectionOptions = {
   confirmHostKey: undefined,
 }
 
-/** A board reached, with what kind it is. */
-export interface OpenedDevice {
+/** A board reached, with what kind it is. Its connection may be replaced by a new one after a drop. */
+export interface OpenedBoard {
+  /** As it is connected now. */
   readonly device: Device
   readonly profile: Profile
   /** Why this profile. */
   readonly explanation: string
+  /** Connects again after a drop; `device` is then the new one. */
+  reconnect(): Promise<Device>
+  close(): Promise<void>
 }
 
 /** Opens a board by name or connection and finds its profile: the one asked for, the entry's own, or by probing. */
-export async function openBoard(name: string, profile: string | undefined, options: ConnectionOptions, progress: Progress): Promise<OpenedDevice> {
+export async function openBoard(name: string, profile: string | undefined, options: ConnectionOptions, progress: Progress): Promise<OpenedBoard> {
   const entry = findDevice(name)
   progress.stage('connect', name)
-  const device = await openDevice(entry?.connection ?? name, {
-    name,
-    identity: options.identity ?? entry?.identity,
-    hostKey: options.hostKey,
-    knownHostsPath: options.knownHosts,
-    root: options.root ?? entry?.root,
-    prompt: options.askSecret,
-    confirmHostKey: options.confirmHostKey,
-    progress,
-  })
-  const asked = profile ?? entry?.profile
-  if (asked) return { device, profile: withFacts(resolveProfile(asked), device.facts), explanation: `The profile ${asked} was asked for.` }
+  const open = () =>
+    openDevice(entry?.connection ?? name, {
+      name,
+      identity: options.identity ?? entry?.identity,
+      hostKey: options.hostKey,
+      knownHostsPath: options.knownHosts,
+      root: options.root ?? entry?.root,
+      prompt: options.askSecret,
+      confirmHostKey: options.confirmHostKey,
+      progress,
+    })
+  let device = await open()
+  try {
+    return {
+      get device() {
+        return device
+      },
+      ...profileOf(device, profile ?? entry?.profile),
+      async reconnect() {
+        const again = await open()
+        await device.connection.close().catch(() => {})
+        device = again
+        return device
+      },
+      close: () => device.connection.close(),
+    }
+  } catch (error) {
+    await device.connection.close()
+    throw error
+  }
+}
+
+function profileOf(device: Device, asked: string | undefined): Pick<OpenedBoard, 'profile' | 'explanation'> {
+  if (asked) return { profile: withFacts(resolveProfile(asked), device.facts), explanation: `The profile ${asked} was asked for.` }
   const [best] = matchProfile(device.facts, { local: device.connection.kind === 'local' })
-  if (!best) return { device, profile: withFacts(resolveProfile('generic-arm64'), device.facts), explanation: 'Nothing is known of this kind of board.' }
-  return { device, profile: best.profile, explanation: best.explanation }
+  if (best) return best
+  throw new EdgewrightError('DEVICE_UNSUPPORTED', 'No profile fits this board.', {
+    where: device.name,
+    saw: `${device.facts.architecture}, ${device.facts.model ?? 'no model name'}`,
+    hint: 'Name one with --profile; boards need a 64-bit Linux (aarch64 or x86_64).',
+  })
 }
 
 /** Who holds a board, in words for others: `anna@desk`. */

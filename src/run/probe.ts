@@ -24,8 +24,9 @@ export interface Probe {
 
 /** Asks a board what it is and matches it to a profile. */
 export async function probeDevice(request: ProbeRequest, progress: Progress): Promise<Probe> {
-  const { device, profile, explanation } = await openBoard(request.device, undefined, request.connection, progress)
-  await device.connection.close()
+  const board = await openBoard(request.device, undefined, request.connection, progress)
+  const { device, profile, explanation } = board
+  await board.close()
   if (request.saveProfile) saveProfile(request.saveProfile, profile)
   return { device: request.device, profile: profile.id, explanation, facts: device.facts, saved: request.saveProfile ?? null }
 }

@@ -12,7 +12,7 @@ import type { RunResult } from '../store/document.ts'
 import { conditionsOf, findSensors } from './conditions.ts'
 import { execute, type Executed } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
-import { openBoard } from './open-device.ts'
+import { openBoard, type OpenedBoard } from './open-device.ts'
 import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
 import { provision, type Provisioned } from './provision.ts'
 import type { DeviceRequest, RunRequest } from './request.ts'
@@ -40,9 +40,10 @@ export async function runOnDevice(
   progress: Progress & { readonly warnings: readonly Warning[] },
 ): Promise<RunResult[]> {
   const warned = progress.warnings.length
-  const { device, profile } = await openBoard(wanted.device, wanted.profile, request.connection, progress)
+  const opened = await openBoard(wanted.device, wanted.profile, request.connection, progress)
+  const { device } = opened
   try {
-    const board = boardOfDevice(profile, device.facts, { target: wanted.target, recipe: request.recipe }, progress)
+    const board = boardOfDevice(opened.profile, device.facts, { target: wanted.target, recipe: request.recipe }, progress)
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
     const tools = await provision(device, progress)
     progress.stage('deploy', device.name)
@@ -54,13 +55,13 @@ export async function runOnDevice(
     ]
     const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
     const { sensors, governor } = await findSensors(device, progress.signal)
-    const measured = await measure(device, tools, subjects, inputs, sensors, request, progress)
+    const measured = await measure(opened, tools, subjects, inputs, sensors, request, progress)
     const parity = await measureParity(compiled, inputs, measured.executed.files)
     return request.threads.map((threads) =>
       resultOf({ wanted, device, board, compiled, tools, measured, parity, threads, governor, request, raw, prepared, warnings: progress.warnings.slice(warned) }),
     )
   } finally {
-    await device.connection.close()
+    await opened.close()
   }
 }
 
@@ -76,7 +77,7 @@ async function compileOnce(prepared: Prepared, board: Board, request: RunRequest
 }
 
 async function measure(
-  device: Device,
+  board: OpenedBoard,
   tools: Provisioned,
   subjects: readonly Subject[],
   inputs: ParityInputs,
@@ -85,9 +86,9 @@ async function measure(
   progress: Progress,
 ): Promise<Measured> {
   const startedAt = new Date()
-  progress.stage('measure', `float beside int8 on ${device.name}`)
+  progress.stage('measure', `float beside int8 on ${board.device.name}`)
   const executed = await execute(
-    device,
+    board,
     tools,
     {
       files: inputs.files,
@@ -114,11 +115,11 @@ async function measure(
     },
     progress,
   )
-  progress.stage('memory', device.name)
+  progress.stage('memory', board.device.name)
   const peakRssBytes = new Map<string, number | null>()
   for (const threads of request.threads)
     for (const subject of subjects) {
-      const alone = await execute(device, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, subject, threads) }, progress)
+      const alone = await execute(board, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, subject, threads) }, progress)
       peakRssBytes.set(artifactId(subject.id, threads), alone.collected.peakRssBytes)
     }
   return { executed, peakRssBytes, startedAt, endedAt: new Date() }

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { EdgewrightError } from '../../src/error.ts'
+import { checkBudget, parseBudget } from '../../src/run/budget.ts'
+
+test('a budget is read with its unit taken off', () => {
+  assert.deepEqual(parseBudget('latency.p99 > 33ms'), { written: 'latency.p99 > 33ms', metric: 'latency.p99', comparison: '>', limit: 33e6 })
+  assert.equal(parseBudget('accuracy.drop>1%').limit, 0.01)
+  assert.equal(parseBudget('accuracy.int8 < 0.9').limit, 0.9)
+  assert.equal(parseBudget('memory.peak >= 64MiB').limit, 64 * 1024 * 1024)
+  assert.equal(parseBudget('speedup < 1.5x').limit, 1.5)
+})
+
+for (const [written, saw] of [
+  ['latency.p99', /METRIC > NUMBER/],
+  ['latency.p42 > 3ms', /latency\.p42/],
+  ['latency.p99 > 33', /no unit/],
+  ['latency.p99 > 33MB', /MB/],
+  ['accuracy.drop > 1ms', /ms/],
+] as const)
+  test(`a budget that says nothing clear is refused: ${written}`, () => {
+    assert.throws(
+      () => parseBudget(written),
+      (error: unknown) => error instanceof EdgewrightError && error.code === 'USAGE' && error.exitCode === 2 && saw.test(error.saw ?? ''),
+    )
+  })
+
+test('a relative budget is refused by run, which has nothing to be relative to', () => {
+  assert.throws(() => parseBudget('latency.p50 > +3%'), /absolute/)
+})
+
+test('a budget is broken by exactly what it forbids', () => {
+  const above = parseBudget('latency.p50 > 1ms')
+  assert.equal(checkBudget(above, 1e6).status, 'kept')
+  assert.equal(checkBudget(above, 1e6 + 1).status, 'broken')
+  const below = parseBudget('accuracy.int8 <= 90%')
+  assert.equal(checkBudget(below, 0.9).status, 'broken')
+  assert.equal(checkBudget(below, 0.91).status, 'kept')
+})
+
+test('a figure that a run does not hold neither keeps nor breaks a budget', () => {
+  assert.equal(checkBudget(parseBudget('accuracy.drop > 1%'), null).status, 'unknown')
+  assert.equal(checkBudget(parseBudget('accuracy.drop > 1%'), Number.NaN).status, 'unknown')
+})
