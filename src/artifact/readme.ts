@@ -9,18 +9,26 @@ export function artifactReadme(manifest: Manifest): string {
   const board = profile === null ? '' : ` and the board ${code(profile)}`
   const sections = [
     `# ${plain(name)}`,
-    `${code(model)} is ${code(source.path)} (sha256 ${code(source.sha256.slice(0, 16))}) compiled to ${scheme} for the target ${code(target)}${board} by Edgewright ${plain(manifest.madeBy.edgewright)}. \`manifest.json\` says the same to programs.`,
+    `${code(model)} is ${code(fileName(source.path))} (sha256 ${code(source.sha256.slice(0, 16))}) compiled to ${scheme} for the target ${code(target)}${board} by Edgewright ${plain(manifest.madeBy.edgewright)}. \`manifest.json\` says the same to programs.`,
     ...(calibrated || scheme === 'float'
       ? []
-      : ['**Not calibrated.** Its ranges come from random inputs, so its answers mean nothing yet: compile again with `--data`.']),
+      : [
+          '**Not calibrated.** Its ranges come from random inputs, so its answers mean nothing yet: compile again with `--data`.',
+        ]),
     `## Inputs\n\n${tensorTable(manifest.inputs)}`,
     ...(steps.length > 0
-      ? [`A sample becomes an input in these steps, as during calibration and evaluation:\n\n${steps.map((step, i) => `${i + 1}. ${plain(step)}`).join('\n')}`]
+      ? [
+          `A sample becomes an input in these steps, as during calibration and evaluation:\n\n${steps.map((step, i) => `${i + 1}. ${plain(step)}`).join('\n')}`,
+        ]
       : []),
     `## Outputs\n\n${tensorTable(manifest.outputs)}`,
-    ...([...manifest.inputs, ...manifest.outputs].some(({ quantization }) => quantization !== null) ? [formulas] : []),
+    ...([...manifest.inputs, ...manifest.outputs].some(({ quantization }) => quantization !== null)
+      ? [formulas]
+      : []),
     ...(manifest.labels === null ? [] : [labelText(manifest.labels)]),
-    ...(manifest.runtimes.length > 0 ? [`## Runtime\n\n${manifest.runtimes.map(runtimeLine).join('\n')}`] : []),
+    ...(manifest.runtimes.length > 0
+      ? [`## Runtime\n\n${manifest.runtimes.map(runtimeLine).join('\n')}`]
+      : []),
     '## Use',
     'Each program fills its inputs with zeros where your sample goes, and runs in this folder.',
     `### Python\n\n\`pip install onnxruntime numpy\`\n\n${fenced('python', pythonSnippet(manifest))}`,
@@ -47,17 +55,21 @@ function tensorTable(tensors: readonly ManifestTensor[]): string {
     ]
     return `| ${cells.join(' | ')} |`
   })
-  return ['| name | type | shape | layout | scale | zero point |', '|---|---|---|---|--:|--:|', ...rows].join('\n')
+  return ['| name | type | shape | layout | scale | zero point |', '|---|---|---|---|--:|--:|', ...rows].join(
+    '\n',
+  )
 }
 
 function labelText(labels: readonly string[]): string {
-  const few = labels.slice(0, 20).map((label, i) => `${i} ${plain(label)}`)
+  const few = labels.slice(0, 20).map((label, i) => `${i}: ${plain(label)}`)
   const rest = labels.length > few.length ? `, … up to ${labels.length - 1}` : ''
   return `## Labels\n\nClass by index of the first output; \`labels.txt\` has one a line: ${few.join(', ')}${rest}.`
 }
 
 function runtimeLine({ name, version, library, builds }: Manifest['runtimes'][number]): string {
-  const systems = builds.map(({ architecture, glibc }) => `${plain(architecture)} with glibc ${plain(glibc)} or newer`).join(', ')
+  const systems = builds
+    .map(({ architecture, glibc }) => `${plain(architecture)} with glibc ${plain(glibc)} or newer`)
+    .join(', ')
   return `- ${plain(name)} ${plain(version)} (${code(library)})${systems === '' ? '' : `: ${systems}`}. Measured with this version; newer ones load the file as well.`
 }
 
@@ -78,6 +90,11 @@ function code(text: string): string {
   const longest = Math.max(0, ...(clean.match(/`+/g) ?? []).map((run) => run.length))
   const fence = '`'.repeat(longest + 1)
   return longest === 0 ? `\`${clean}\`` : `${fence} ${clean} ${fence}`
+}
+
+/** Where the file lay on the computer that compiled it is nobody's business. */
+function fileName(path: string): string {
+  return path.split(/[/\\]/).at(-1) ?? path
 }
 
 function oneLine(text: string): string {

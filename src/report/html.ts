@@ -18,7 +18,7 @@ const policy =
 export function renderHtml(document: RunDocument, raw: Readonly<Record<string, RawLatency>>): string {
   const { model, results } = document
   const name = model.path.split(/[/\\]/).at(-1) ?? model.path
-  const cards = results.map((result, i) => deviceCard(result, i, raw))
+  const cards = results.map((result, i) => deviceCard(result, i, raw, results.length === 1))
   const drawsTimeline = cards.some(({ text }) => text.includes('class="timeline"'))
   return markup`<!doctype html>
 <html lang="en">

@@ -248,7 +248,7 @@ test('the README says shapes, layout, scales, labels, preprocessing and the runt
   assert.match(readme, /1\. Resize to 256 × 256 .*shorter side.*bilinear, with antialiasing/)
   assert.match(readme, /2\. Crop the centre to 224 × 224/)
   assert.match(readme, /mean \(0\.485, 0\.456, 0\.406\) by channel/)
-  assert.match(readme, /0 cat, 1 dog\\\|fox, 2 bird/)
+  assert.match(readme, /0: cat, 1: dog\\\|fox, 2: bird/)
   assert.match(readme, /onnxruntime 1\.30\.0 \(`libonnxruntime\.so\.1`\): aarch64 with glibc 2\.28/)
   assert.match(readme, /real {3}= \(stored − zero point\) · scale/)
   assert.doesNotMatch(readme, /Not calibrated/)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { baseName, kindOf, splitOperators } from '../../src/report/page/operators.ts'
-import { decimate } from '../../src/report/page/timeline.ts'
+import { windowed } from '../../src/report/page/timeline.ts'
 
 test('kernels of ONNX Runtime are brought back to the operator they stand for', () => {
   const names = {
@@ -68,11 +68,17 @@ test('a kind of its own: QGemm is integer, MaxPool moves, Softmax stays', () => 
   ])
 })
 
-test('a hundred thousand latencies are thinned without losing a spike', () => {
-  const ns = Array.from({ length: 100_000 }, (_, i) => (i === 54_321 ? 9_999 : 1_000 + (i % 7)))
-  const { x, y } = decimate(ns)
-  assert.ok(y.length <= 1200)
-  assert.equal(Math.max(...y), 9_999)
-  assert.equal(x[y.indexOf(9_999)], 54_322)
-  assert.ok(x.every((value, i) => i === 0 || value > x[i - 1]!))
+test('a hundred thousand latencies are thinned to windows that keep a step and a disturbed stretch', () => {
+  const disturbed = (i: number) => i >= 80_000 && i < 80_400 && i % 5 === 0
+  const ns = Array.from({ length: 100_000 }, (_, i) =>
+    disturbed(i) ? 9_000 : (i < 50_000 ? 1_000 : 1_200) + (i % 7),
+  )
+  const { x, median, p90 } = windowed(ns)
+  assert.equal(x.length, 300)
+  assert.ok(p90)
+  const [before, after, worst] = [median[149], median[150], p90.indexOf(9_000)]
+  assert.deepEqual([before, after], [1_003, 1_203])
+  assert.ok(Math.abs(x[worst]! - 80_200) < 400)
+  assert.ok(median[worst]! < 1_207)
+  assert.deepEqual(windowed([3, 1, 2]), { x: [1, 2, 3], median: [3, 1, 2], p90: null })
 })

@@ -32,7 +32,10 @@ export function conditionsList({
           .filter((part) => part !== null)
           .join(', '),
     ],
-    ['System', c && [c.os, c.kernel].filter((part) => part !== null).join(', kernel ')],
+    [
+      'System',
+      c && [c.os, c.kernel?.replace(/^Linux /, '') ?? null].filter((part) => part !== null).join(', kernel '),
+    ],
     ['Emulation', c?.emulated],
     [
       'Runtime',

@@ -16,11 +16,12 @@ import { type Markup, markup } from './markup.ts'
 import { operatorsChart } from './operators-chart.ts'
 import { timelineChart } from './timeline.ts'
 
-/** Everything about one device: the verdict, the figures, why they are so, and how they were measured. */
+/** Everything about one device: the verdict (unless the page's head says it already), the figures, why they are so, and how they were measured. */
 export function deviceCard(
   result: RunResult,
   position: number,
   raw: Readonly<Record<string, RawLatency>>,
+  alone: boolean,
 ): Markup {
   const series = (['float', 'int8'] as const).flatMap((kind): Series[] => {
     const path = result.samples?.[kind]
@@ -36,7 +37,7 @@ export function deviceCard(
   return markup`<section class="card" id="device-${position}">
 <h2>${result.device}${badge(result)}</h2>
 <p class="facts">${where.map((part) => markup`<span>${part}</span>`)}</p>
-${result.verdict && markup`<p class="lead ${result.verdict.choice === 'float' ? 'warn' : result.verdict.choice === 'int8' ? 'good' : ''}">${result.verdict.sentence}</p>`}
+${!alone && result.verdict && markup`<p class="lead ${result.verdict.choice === 'float' ? 'warn' : result.verdict.choice === 'int8' ? 'good' : ''}">${result.verdict.sentence}</p>`}
 ${failure(result)}
 ${result.conditions?.emulated && note(`Emulated by ${result.conditions.emulated}: absolute times are not a board’s. Results and the comparison of outputs hold; speed does not carry over.`, null)}
 ${result.calibrated === false && note('Not calibrated: ranges come from random inputs, so accuracy means nothing yet.', 'Give --data with a hundred samples or more.')}

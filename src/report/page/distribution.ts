@@ -1,4 +1,4 @@
-import { formatNs } from '../format.ts'
+import { formatNs, formatShare } from '../format.ts'
 import { Markup, markup } from './markup.ts'
 
 const width = 560
@@ -25,12 +25,14 @@ export function distributionChart(series: readonly Series[]): Markup {
     .map(({ kind, ns }) => ({ kind, ns: Float64Array.from(ns).sort() }))
   if (sorted.length === 0) return markup``
   const low = Math.min(...sorted.map(({ ns }) => ns[0]!))
-  const high = Math.max(...sorted.map(({ ns }) => ns.at(-1)!))
+  const slowest = Math.max(...sorted.map(({ ns }) => ns.at(-1)!))
+  const high = shownUpTo(sorted.map(({ ns }) => ns))
   const axis = axisOf(Math.max(1, low), Math.max(high, low + 1))
   const y = (share: number) => height - bottom - share * (height - top - bottom)
   const path = (ns: Float64Array) => {
-    const count = Math.min(points, ns.length)
-    const at = Array.from({ length: count }, (_, i) => Math.round(((i + 1) / count) * ns.length) - 1)
+    const inside = ns.filter((value) => value <= high).length
+    const count = Math.min(points, inside)
+    const at = Array.from({ length: count }, (_, i) => Math.round(((i + 1) / count) * inside) - 1)
     const start = `M${axis.x(ns[0]!).toFixed(1)} ${y(0).toFixed(1)}`
     const steps = at.map(
       (index) => `H${axis.x(ns[index]!).toFixed(1)}V${y((index + 1) / ns.length).toFixed(1)}`,
@@ -49,7 +51,26 @@ ${ticksY.map((share) => markup`<line class="grid" x1="${left}" x2="${width - rig
 ${axis.ticks.map((ns) => markup`<line class="grid" x1="${axis.x(ns).toFixed(1)}" x2="${axis.x(ns).toFixed(1)}" y1="${top}" y2="${height - bottom}"/><text x="${axis.x(ns).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${formatTick(ns)}</text>`)}
 <text x="${(left + width - right) / 2}" y="${height - 4}" text-anchor="middle">time of one inference${axis.logarithmic ? ' (logarithmic)' : ''}</text>
 ${sorted.map(({ kind, ns }) => markup`<path class="line ${kind}" d="${new Markup(path(ns))}"/><circle class="dot ${kind}" cx="${axis.x(ns[Math.floor(ns.length / 2)]!).toFixed(1)}" cy="${y(0.5)}" r="4"/>`)}
-</svg>`
+</svg>${high < slowest && markup`<p class="quiet">${beyond(sorted, high, slowest)}</p>`}`
+}
+
+/** A few inferences that the system held up must not squeeze all others into a wall: the axis ends after the body. */
+function shownUpTo(sorted: readonly Float64Array[]): number {
+  const quantile = (q: number) =>
+    Math.max(...sorted.map((ns) => ns[Math.min(ns.length - 1, Math.floor(q * ns.length))]!))
+  const [p90, last] = [quantile(0.9), quantile(1)]
+  return last <= 2.5 * p90 ? last : 1.5 * p90
+}
+
+function beyond(
+  sorted: readonly { kind: string; ns: Float64Array }[],
+  high: number,
+  slowest: number,
+): string {
+  const shares = sorted.map(
+    ({ kind, ns }) => `${formatShare(ns.filter((value) => value > high).length / ns.length)} of ${kind}`,
+  )
+  return `Beyond the right edge: ${shares.join(', ')}; the slowest took ${formatNs(slowest)}.`
 }
 
 interface Axis {

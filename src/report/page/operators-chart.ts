@@ -1,5 +1,5 @@
 import type { RunResult } from '../../store/document.ts'
-import { formatNs, formatShare } from '../format.ts'
+import { formatNs, formatRatio, formatShare } from '../format.ts'
 import { type Markup, markup } from './markup.ts'
 import { type OperatorKind, type OperatorSplit, splitOperators } from './operators.ts'
 
@@ -14,13 +14,13 @@ const kindWords: Record<OperatorKind, string> = {
 export function operatorsChart({ float, int8 }: NonNullable<RunResult['operators']>): Markup {
   const split = splitOperators(float, int8)
   const longest = Math.max(1, ...split.pairs.flatMap(({ floatNs, int8Ns }) => [floatNs, int8Ns]))
-  const bar = (kind: 'float' | 'int8', ns: number) =>
-    markup`<div>${ns > 0 ? markup`<span class="bar ${kind}" style="--share:${(ns / longest).toFixed(4)}"></span>${formatNs(ns)}` : '–'}</div>`
+  const bar = (kind: 'float' | 'int8', ns: number, slower?: number) =>
+    markup`<div>${ns > 0 ? markup`<span class="bar ${kind}" style="--share:${(ns / longest).toFixed(4)}"></span>${formatNs(ns)}${slower !== undefined && slower > 1.1 && markup` <b class="warn">${formatRatio(slower)} slower</b>`}` : '–'}</div>`
   return markup`<h3>Time by operator</h3>
 <p class="quiet">${explanation(split)} From a profiled session of its own, which is slower than the one that latency is taken from.</p>
 <div class="operators">${split.pairs.map(
     ({ name, floatNs, int8Ns, kind }) =>
-      markup`<div class="name">${name}${int8Ns > 0 && kindWords[kind] !== '' && markup`<small>${kindWords[kind]}</small>`}</div><div class="bars">${bar('float', floatNs)}${bar('int8', int8Ns)}</div>`,
+      markup`<div class="name">${name}${int8Ns > 0 && kindWords[kind] !== '' && markup`<small>${kindWords[kind]}</small>`}</div><div class="bars">${bar('float', floatNs)}${bar('int8', int8Ns, floatNs > 0 ? int8Ns / floatNs : undefined)}</div>`,
   )}</div>`
 }
 

@@ -39,7 +39,7 @@ figure { margin: 0; min-width: 0; } .charts { display: grid; gap: 26px; min-widt
 .operators { display: grid; grid-template-columns: minmax(96px, max-content) 1fr; gap: 9px 16px; align-items: center; }
 .operators .name { font-size: 13.5px; overflow-wrap: anywhere; } .operators .name small { display: block; color: var(--quiet); }
 .bars { display: grid; gap: 2px; } .bars div { display: flex; align-items: center; gap: 8px; font-size: 12px; color: var(--quiet); font-variant-numeric: tabular-nums; white-space: nowrap; }
-.bar { width: calc((100% - 76px) * var(--share)); height: 11px; border-radius: 2px; min-width: 1px; flex: none; }
+.bar { width: calc((100% - 150px) * var(--share)); height: 11px; border-radius: 2px; min-width: 1px; flex: none; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 0; font-size: 13.5px; } dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .note { border-left: 3px solid var(--warn); background: var(--warn-back); padding: 8px 14px; border-radius: 0 6px 6px 0; margin: 10px 0 0; font-size: 14px; overflow-wrap: anywhere; }
 .note.bad { border-color: var(--bad); background: var(--bad-back); color: inherit; } .note p { margin: 0; } .note p + p { margin-top: 2px; color: var(--quiet); }
@@ -47,7 +47,7 @@ ul.plain { margin: 0; padding-left: 18px; font-size: 13.5px; } ul.plain li { mar
 .uplot { font-family: inherit; } .u-legend { width: auto; } .u-legend th, .u-legend td { border: 0; padding: 2px 4px; } .u-legend { color: var(--quiet); font-size: 12px; } .u-legend .u-marker { border-radius: 2px; }
 footer { color: var(--quiet); font-size: 12.5px; margin-top: 28px; }
 @media (max-width: 760px) { main { padding: 18px 12px 40px; } .card { padding: 16px 14px 18px; } .split { grid-template-columns: minmax(0, 1fr); gap: 22px; }
-  table { font-size: 13.5px; } th, td { padding: 6px 4px; } .operators { gap: 9px 10px; } .overview td:first-child { overflow-wrap: anywhere; min-width: 84px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } h1 { font-size: 21px; } .chart text { font-size: 15px; } .hide-narrow { display: none; } }
+  table { font-size: 13.5px; } th, td { padding: 6px 4px; } .operators { grid-template-columns: minmax(0, 1fr); gap: 3px; } .operators .bars { margin-bottom: 9px; } .operators .name small { display: inline; margin-left: 6px; } .overview td:first-child { overflow-wrap: anywhere; min-width: 84px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } h1 { font-size: 21px; } .chart text { font-size: 15px; } .hide-narrow { display: none; } }
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --line: #ccc; --float: #2f6fc4; --int8: #d4690c;
   --good: #1a7f45; --warn: #8f5b00; --bad: #b3261e; --warn-back: #fff; --bad-back: #fff; --good-back: #fff; }
   main { max-width: none; padding: 0; } .card { break-inside: auto; border-radius: 0; } figure, table, .note { break-inside: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
