@@ -30,8 +30,6 @@ export interface BoardLock {
   readonly fence: number
   /** Says that we are still here. DEVICE_BUSY where another took the board over meanwhile. */
   renew(device?: Device): Promise<void>
-  /** From now on only the bound run holds the board. */
-  leaveToRun(): Promise<void>
   /** Gives the board back; nothing happens where it is another's by now. */
   release(device?: Device): Promise<void>
 }
@@ -95,7 +93,6 @@ function heldLock(device: Device, token: string, fence: number, ttlSeconds: numb
     token,
     fence,
     renew: (on = device) => tell(on, 'renew'),
-    leaveToRun: () => tell(device, 'leave'),
     release: (on = device) => tell(on, 'release'),
   }
 }
@@ -159,7 +156,6 @@ t=''
 if [ "$top" != "$n" ] || [ "$t" != "$token" ]; then echo gone; return 0; fi
 case $verb in
   renew) lease "$ttl" ;;
-  leave) rm -f "$l/lease.$token" ;;
   release)
     printf 'released - 0 -\\n' >"$l/.claim.$token" && mv -f "$l/.claim.$token" "$l/held.$n"
     rm -f "$l/lease.$token" "$l/run.$token" ;;

@@ -42,9 +42,6 @@ export async function startRun(
   const progress = options.progress ?? silentProgress()
   const folder = runFolder(device, request.id)
   for (const name of request.files.keys()) checkName(name, 'a file of a run')
-  await remoteScript(device, 'making the run', makeScript, [device.root, request.id], {
-    signal: progress.signal,
-  })
   const lock =
     options.lock ??
     (await acquireLock(device, {
@@ -56,22 +53,21 @@ export async function startRun(
         options.onWaiting ?? ((other) => progress.stage('wait', `${device.name} is held by ${other.holder}`)),
     }))
   try {
-    for (const [name, bytes] of [...request.files, ['.supervisor', Buffer.from(supervisorScript)] as const])
-      await device.connection.uploadBytes(bytes, `${folder}/${name}`)
-    const lines = await remoteScript(
-      device,
-      'starting the run',
-      launchScript,
-      [device.root, request.id, lock.token, ...request.command],
-      { signal: progress.signal },
-    )
+    await remoteScript(device, 'making the run', makeScript, [device.root, request.id], {
+      signal: progress.signal,
+    })
+    for (const [name, bytes] of request.files) await device.connection.uploadBytes(bytes, `${folder}/${name}`)
+    const own = options.lock === undefined ? 'own' : 'lent'
+    const args = [device.root, request.id, lock.token, own, supervisorScript, ...request.command]
+    const lines = await remoteScript(device, 'starting the run', launchScript, args, {
+      signal: progress.signal,
+    })
     if (lines.at(-1)?.[1] === 'nohup')
       progress.warn({
         code: 'NO_SETSID',
         message: `${device.name} has no setsid; the run was started with nohup.`,
         hint: 'Install util-linux or busybox setsid if runs end when the connection does.',
       })
-    if (options.lock === undefined) await lock.leaveToRun()
   } catch (error) {
     if (options.lock === undefined) await lock.release().catch(() => {})
     throw error

@@ -28,13 +28,14 @@ printf 'exited %s\\n' "$code" >status.new && mv -f status.new status
 
 /**
  * Starts the supervisor in a session of its own and returns once it has recorded itself.
- * Arguments: root, run id, lock token or '', command….
+ * Arguments: root, run id, lock token, `own` where the lock is to live and end with the run, the supervisor's text,
+ * command….
  */
 export const launchScript = `
-root=$1 id=$2 token=$3
-shift 3
-dir=$root/runs/$id bind=''
-[ -z "$token" ] || bind=$root/lock/run.$token
+root=$1 id=$2 token=$3 own=$4
+printf '%s' "$5" >"$1/runs/$2/.supervisor" || exit 70
+shift 5
+dir=$root/runs/$id bind=$root/lock/run.$token
 : >>"$dir/events.jsonl" || exit 70
 if command -v setsid >/dev/null 2>&1; then
   mode=session
@@ -49,6 +50,7 @@ until [ -s "$dir/pid" ]; do
   [ "$n" -lt 100 ] || { echo 'the supervisor did not start' >&2; exit 71; }
   sleep 0.05 2>/dev/null || sleep 1
 done
+[ "$own" != own ] || rm -f "$root/lock/lease.$token"
 echo "started $mode"`
 
 /** Prints the state of a run: `status …`, `lives` or `dead`; `absent` where there is no such run. */
