@@ -103,7 +103,10 @@ function nested(config: Readonly<Record<string, string>>): Record<string, unknow
   for (const [key, value] of Object.entries(config)) {
     const path = key.split('.')
     let at = root
-    for (const part of path.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>
+    for (const part of path.slice(0, -1)) {
+      at[part] ??= {}
+      at = at[part] as Record<string, unknown>
+    }
     at[path.at(-1)!] = value
   }
   return root

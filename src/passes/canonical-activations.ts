@@ -68,12 +68,7 @@ function asHardSwish(editor: GraphEditor, node: Node): boolean {
   if (direct !== null) return toHardSwish(editor, node, direct)
   const inner = timesSixth(editor, node)
   const product = inner === null ? null : editor.producer(inner)
-  if (
-    !product ||
-    product.op.kind !== 'Binary' ||
-    product.op.fn !== 'Mul' ||
-    onlyReader(editor, inner!) !== node
-  )
+  if (product?.op.kind !== 'Binary' || product.op.fn !== 'Mul' || onlyReader(editor, inner!) !== node)
     return false
   const x = productWithGate(editor, product, 6)
   return x === null ? false : toHardSwish(editor, node, x)

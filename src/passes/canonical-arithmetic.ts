@@ -36,7 +36,7 @@ export const canonicalArithmetic: Pass = {
 function asAddOrMul(editor: GraphEditor, node: Node, fn: string): boolean {
   if (fn !== 'Sub' && fn !== 'Div') return false
   const side = constantSide(editor, node)
-  if (!side || side.index !== 1 || side.constant.dtype !== 'float32') return false
+  if (side?.index !== 1 || side.constant.dtype !== 'float32') return false
   const numbers = numbersOf(side.constant)
   if (fn === 'Div' && numbers.includes(0)) return false
   const mapped = numbers.map((x) => (fn === 'Sub' ? -x : 1 / x))

@@ -26,7 +26,7 @@ export const fuseMatMulAdd: Pass = {
 function fuse(editor: GraphEditor, product: Node): string | null {
   const [a, b] = product.inputs as [string, string]
   const weights = constantOperand(editor, product, 1)
-  if (!weights || weights.dtype !== 'float32' || weights.shape.length !== 2)
+  if (weights?.dtype !== 'float32' || weights.shape.length !== 2)
     return 'its second operand is not a constant matrix'
   const between = product.outputs[0]!
   const { shape } = editor.type(between)

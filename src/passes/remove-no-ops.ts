@@ -52,7 +52,7 @@ function operandThatPasses(editor: GraphEditor, node: Node): string | null {
       return op.min === Number.NEGATIVE_INFINITY && op.max === Number.POSITIVE_INFINITY ? input : null
     case 'Binary': {
       const side = constantSide(editor, node)
-      if (!side || side.constant.dtype !== 'float32') return null
+      if (side?.constant.dtype !== 'float32') return null
       const neutral =
         op.fn === 'Add' || op.fn === 'Sub'
           ? 0

@@ -24,7 +24,7 @@ export function linearOf(editor: GraphEditor, node: Node): Linear | string {
   if (op.kind !== 'Conv' && op.kind !== 'ConvTranspose' && op.kind !== 'Gemm' && op.kind !== 'MatMul')
     return 'it is not linear'
   const weights = constantOperand(editor, node, 1)
-  if (!weights || weights.dtype !== 'float32') return 'its weights are not constant float32'
+  if (weights?.dtype !== 'float32') return 'its weights are not constant float32'
   const numbers = floatOperand(editor, node, 1)!
   if (node.inputs[2] && !floatOperand(editor, node, 2)) return 'its bias is not constant'
   const { shape } = weights

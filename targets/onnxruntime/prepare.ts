@@ -1,16 +1,17 @@
 import { constantOf, numbersOf } from '../../src/graph/constant.ts'
 import { GraphEditor } from '../../src/graph/edit.ts'
-import type { Constant, Graph, Node, Quantization, TensorType, Value } from '../../src/graph/types.ts'
+import type { Constant, Graph, Node, Quantization, TensorType } from '../../src/graph/types.ts'
 import { EdgewrightError } from '../../src/error.ts'
 import type { OpKind } from '../../src/graph/ops.ts'
-import { activationRange } from '../../src/quantize/activation-range.ts'
 import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
-import { Histogram } from '../../src/quantize/histogram.ts'
-import type { Ranges, TensorRange } from '../../src/quantize/ranges.ts'
-import { biasScaleFloors, quantizeBias, quantizeWeights } from '../../src/quantize/weights.ts'
+import type { Ranges } from '../../src/quantize/ranges.ts'
+import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
+import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
-import { dialectOf, type Dialect } from './numerics.ts'
+import { type Dialect, dialectOf } from './numerics.ts'
 import { needsInt8, type Plan, planGraph } from './plan.ts'
+import { ActivationScales } from './scales.ts'
+import { isIntegerOnly, unsignedTwin } from './unsigned-twin.ts'
 
 /**
  * The typed graph for ONNX Runtime's CPU provider: integer regions without conversions inside, float islands between
@@ -54,27 +55,34 @@ const requantizedOnLoad: ReadonlySet<OpKind> = new Set<OpKind>(['Conv', 'ConvTra
 /** Turns a float graph into the typed one, operator by operator. */
 class Typing {
   readonly #graph: Graph
-  readonly #ranges: Ranges
   readonly #options: TargetOptions
   readonly #plan: Plan
   readonly #dialect: Dialect
   readonly #editor: GraphEditor
   readonly #decisions: Decision[] = []
-  readonly #types = new Map<string, Affine>()
+  readonly #scales: ActivationScales
   /** Float value → its name in each form in the typed graph. */
   readonly #floatNames = new Map<string, string>()
   readonly #intNames = new Map<string, string>()
   readonly #readers = new Map<string, Node[]>()
   readonly #constants = new Map<string, string>()
   readonly #guards = new Map<string, string>()
+  /** Names that subgraphs use: they must stay float values under the same name. */
+  readonly #captured: ReadonlySet<string>
 
   constructor(graph: Graph, ranges: Ranges, options: TargetOptions) {
     this.#graph = graph
-    this.#ranges = ranges
     this.#options = options
     this.#plan = planGraph(graph, options)
     this.#dialect = dialectOf(options.cpu)
+    this.#scales = new ActivationScales(
+      this.#plan,
+      ranges,
+      options.activationRange,
+      this.#dialect.activations,
+    )
     this.#editor = GraphEditor.empty(graph.name)
+    this.#captured = new Set(graph.nodes.flatMap(({ op }) => (op.kind === 'Opaque' ? op.captures : [])))
     for (const node of graph.nodes)
       for (const input of node.inputs)
         if (input !== null) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node])
@@ -101,12 +109,12 @@ class Typing {
 
   #addInput(name: string): void {
     const { type } = this.#graph.values.get(name)!
-    if (type.dtype !== 'float32' || this.#options.io === 'float') {
+    if (type.dtype !== 'float32' || this.#options.io === 'float' || this.#captured.has(name)) {
       this.#editor.addInput(name, type)
       this.#floatNames.set(name, name)
       return
     }
-    const affine = this.#affine(name)
+    const affine = this.#scales.of(name)
     const typed = shiftedTo(affine, this.#dialect.activations, this.#options.io)
     this.#editor.addInput(name, {
       dtype: this.#options.io,
@@ -126,7 +134,7 @@ class Typing {
     if (constant || type.dtype !== 'float32' || this.#options.io === 'float') return this.#asFloat(name)
     const stored = this.#asInteger(name)
     if (this.#options.io === this.#dialect.activations) return stored
-    const typed = shiftedTo(this.#affine(name), this.#dialect.activations, this.#options.io)
+    const typed = shiftedTo(this.#scales.of(name), this.#dialect.activations, this.#options.io)
     return this.#convert(stored, this.#fresh(name, name), {
       dtype: this.#options.io,
       shape: type.shape,
@@ -154,7 +162,7 @@ class Typing {
     const known = this.#guards.get(name)
     if (known) return known
     const type = this.#graph.values.get(name)!.type
-    const { scale, zeroPoint } = this.#affine(name)
+    const { scale, zeroPoint } = this.#scales.of(name)
     const [low, high] = integerRange[this.#dialect.activations]
     const made = this.#fresh(`${name}_guarded`)
     const op = {
@@ -176,7 +184,8 @@ class Typing {
     const { signature } = this.#plan.placements.get(node)!
     switch (signature.role) {
       case 'weighted':
-        return this.#addWeighted(node)
+        this.#addWeighted(node)
+        return
       case 'saturate': {
         const name = this.#integerOutput(node.outputs[0]!)
         this.#convert(this.#asInteger(node.inputs[0]!), name, this.#intType(node.outputs[0]!), node)
@@ -215,28 +224,26 @@ class Typing {
     const weights = this.#graph.values.get(w)!.constant
     if (!weights || this.#graph.values.get(x)!.constant) {
       const inputs = [this.#asInteger(x), this.#asInteger(w)]
-      return this.#addProduct(node, inputs)
+      this.#addProduct(node, inputs)
+      return
     }
     const axis = this.#weightAxis(node, weights)
     const input = this.#asInteger(x)
-    const inputScale = this.#affine(x).scale
+    const inputScale = this.#scales.of(x).scale
     const channels = axis === null ? 1 : weights.shape[axis]!
     const alpha = node.op.kind === 'Gemm' ? node.op.alpha : 1
-    const reals = numbersOf(weights)
-    if (alpha !== 1) for (let i = 0; i < reals.length; i++) reals[i]! *= alpha
     const biasReals = bias ? this.#biasOf(node, bias) : null
     const floors = biasScaleFloors(
       biasReals && axis === null ? [largest(biasReals)] : biasReals,
       inputScale,
       channels,
     )
-    const { data, quantization } = quantizeWeights(
-      reals,
-      weights.shape,
-      { method: this.#options.weightRange, axis, limit: this.#dialect.weightLimit },
-      floors,
+    const { constant, quantization } = quantizeConstant(
+      weights,
+      { method: this.#options.weightRange, axis, limit: this.#dialect.weightLimit, factor: alpha, floors },
+      node.name,
     )
-    const stored = this.#constant(w, constantOf('int8', weights.shape, data), quantization)
+    const stored = this.#constant(w, constant, quantization)
     const inputs: (string | null)[] = [input, stored]
     if (bias && biasReals) {
       const quantized = quantizeBias(biasReals, inputScale, quantization.scales)
@@ -257,8 +264,10 @@ class Typing {
       readersOf: (name: string) => this.#readers.get(name) ?? [],
       outputs: new Set(this.#graph.outputs),
     }
-    if (made !== output || needsInt8(made, signature, context, this.#plan.placements, this.#options))
-      return this.#addNode(node, inputs)
+    if (made !== output || needsInt8(made, signature, context, this.#plan.placements, this.#options)) {
+      this.#addNode(node, inputs)
+      return
+    }
     this.#floatNames.set(output, output)
     this.#editor.addNode({
       ...copyOf(node),
@@ -310,7 +319,7 @@ class Typing {
     else if (stored)
       made = this.#convert(
         stored,
-        this.#graph.outputs.includes(name) ? name : this.#fresh(`${name}_float`),
+        this.#graph.outputs.includes(name) || this.#captured.has(name) ? name : this.#fresh(`${name}_float`),
         type,
       )
     else
@@ -329,7 +338,7 @@ class Typing {
       numbers.reduce((a, b) => Math.max(a, b), 0),
       activations,
     )
-    this.#types.set(name, affine)
+    this.#scales.fix(name, affine)
     const [low, high] = integerRange[activations]
     const stored = numbers.map((x) => quantizeNumber(x, affine, low, high))
     const data = activations === 'int8' ? Int8Array.from(stored) : Uint8Array.from(stored)
@@ -341,7 +350,8 @@ class Typing {
     const isFloatOutput = this.#options.io === 'float' && this.#graph.outputs.includes(name)
     const isShiftedOutput =
       this.#options.io !== this.#dialect.activations && this.#graph.outputs.includes(name)
-    const made = isFloatOutput || isShiftedOutput ? this.#fresh(`${name}_quantized`) : name
+    const made =
+      isFloatOutput || isShiftedOutput || this.#captured.has(name) ? this.#fresh(`${name}_quantized`) : name
     this.#intNames.set(name, made)
     return made
   }
@@ -369,7 +379,7 @@ class Typing {
   #constant(name: string, constant: Constant, quantization: Quantization | null): string {
     const key = `${constant.digest} ${JSON.stringify(quantization)}`
     const known = this.#constants.get(key)
-    if (known) return known
+    if (known && !this.#captured.has(name)) return known
     const made = this.#editor.addConstant(this.#fresh(name, name), constant, quantization)
     this.#constants.set(key, made)
     return made
@@ -377,56 +387,7 @@ class Typing {
 
   #intType(name: string): TensorType {
     const { shape } = this.#graph.values.get(name)!.type
-    return { dtype: this.#dialect.activations, shape, quantization: perTensor(this.#affine(name)) }
-  }
-
-  // -- scales ------------------------------------------------------------------------------------------------------
-
-  /** Scale and zero point of a value: those of its class. */
-  #affine(name: string): Affine {
-    const own = this.#types.get(name)
-    if (own) return own
-    const representative = this.#plan.classes.find(name)
-    const known = this.#types.get(representative)
-    const affine = known ?? this.#classAffine(representative)
-    this.#types.set(representative, affine)
-    this.#types.set(name, affine)
-    return affine
-  }
-
-  #classAffine(representative: string): Affine {
-    const sources = this.#plan.sources.get(representative) ?? [representative]
-    const ends = sources.map((source) => this.#sourceRange(source))
-    const min = Math.min(...ends.map((end) => end.min))
-    const max = Math.max(...ends.map((end) => end.max))
-    return affineOf(min, max, this.#dialect.activations)
-  }
-
-  #sourceRange(name: string): { min: number; max: number } {
-    const fixed = this.#fixedRange(name)
-    if (fixed) return fixed
-    const seen = this.#ranges.get(name)
-    if (!seen)
-      throw new EdgewrightError('INTERNAL', 'Internal error: a value was not calibrated.', { where: name })
-    const method = this.#plan.unclipped.has(name)
-      ? ({ kind: 'min-max' } as const)
-      : this.#options.activationRange
-    const range = activationRange(seen, method, { dtype: this.#dialect.activations })
-    const clip = this.#clipOf(name)
-    return { min: Math.max(range.min, clip.min), max: Math.min(range.max, clip.max) }
-  }
-
-  #fixedRange(name: string): { min: number; max: number } | null {
-    for (const [node, { how, signature }] of this.#plan.placements)
-      if (how === 'int8' && signature.role === 'fixed' && node.outputs[0] === name) return signature
-    return null
-  }
-
-  #clipOf(name: string): { min: number; max: number } {
-    for (const fused of this.#plan.fused.values()) if (fused.output === name) return fused
-    for (const [node, { how, signature }] of this.#plan.placements)
-      if (how === 'int8' && signature.role === 'saturate' && node.outputs[0] === name) return signature
-    return { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY }
+    return { dtype: this.#dialect.activations, shape, quantization: perTensor(this.#scales.of(name)) }
   }
 
   #decide(where: string, reason: string): void {
@@ -455,121 +416,4 @@ function islandDecisions(graph: Graph, plan: Plan): Decision[] {
     if (planned.how === 'float') decisions.push({ where: node.name, reason: `float: ${planned.reason}` })
   }
   return decisions
-}
-
-/** True where nothing computes in float between the conversions at the boundary. */
-export function isIntegerOnly(typed: Graph): boolean {
-  return typed.nodes.every((node) => {
-    if (node.op.kind === 'Convert') {
-      const touchesBoundary =
-        typed.inputs.includes(node.inputs[0]!) ||
-        node.outputs.some((output) => typed.outputs.includes(output))
-      return touchesBoundary
-    }
-    return node.inputs.every((input) => {
-      if (input === null) return true
-      const { type } = typed.values.get(input)!
-      return type.quantization !== null || type.dtype !== 'float32'
-    })
-  })
-}
-
-/**
- * The same network with unsigned activations: every int8 activation becomes uint8 with its zero point + 128. Weights
- * stay signed. It computes the same integers shifted by 128, so it stands in for the signed one on x64. Inputs and
- * outputs keep their type; a Convert shifts there.
- */
-export function unsignedTwin(typed: Graph): Graph {
-  const weights = weightOperands(typed)
-  const editor = GraphEditor.empty(typed.name)
-  const renamed = new Map<string, string>()
-  const unsigned = (type: TensorType): TensorType => ({
-    dtype: 'uint8',
-    shape: type.shape,
-    quantization: {
-      ...type.quantization!,
-      zeroPoints: type.quantization!.zeroPoints.map((zero) => zero + 128),
-    },
-  })
-  const shifts = ({ name, type }: Value) =>
-    type.dtype === 'int8' &&
-    type.quantization !== null &&
-    type.quantization.axis === null &&
-    !weights.has(name)
-  const shift = (from: string, to: string, type: TensorType) =>
-    editor.addNode({
-      name: `convert_${to}`,
-      op: { kind: 'Convert' },
-      inputs: [from],
-      outputs: [{ name: to, type }],
-    })
-  const free = (wanted: string) => {
-    for (let i = 0; ; i++) {
-      const name = i === 0 ? wanted : `${wanted}_${i}`
-      if (!typed.values.has(name) && !editor.hasValue(name)) return name
-    }
-  }
-  for (const name of typed.inputs) {
-    const value = typed.values.get(name)!
-    editor.addInput(name, value.type)
-    if (!shifts(value)) continue
-    const inside = free(`${name}_unsigned`)
-    shift(name, inside, unsigned(value.type))
-    renamed.set(name, inside)
-  }
-  for (const value of typed.values.values()) {
-    if (!value.constant) continue
-    const stored = shifts(value)
-      ? constantOf(
-          'uint8',
-          value.constant.shape,
-          Uint8Array.from(numbersOf(value.constant), (element) => element + 128),
-        )
-      : value.constant
-    editor.addConstant(
-      value.name,
-      stored,
-      shifts(value) ? unsigned(value.type).quantization : value.type.quantization,
-    )
-  }
-  for (const node of typed.nodes) {
-    const outputs = node.outputs.map((name) => {
-      const value = typed.values.get(name)!
-      if (!shifts(value)) return { name, type: value.type }
-      if (typed.outputs.includes(name)) renamed.set(name, free(`${name}_unsigned`))
-      return { name: renamed.get(name) ?? name, type: unsigned(value.type) }
-    })
-    editor.addNode({
-      ...copyOf(node),
-      inputs: node.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name))),
-      outputs,
-    })
-  }
-  for (const name of typed.outputs) {
-    const inside = renamed.get(name)
-    if (inside && !typed.inputs.includes(name)) shift(inside, name, typed.values.get(name)!.type)
-  }
-  editor.outputs = [...typed.outputs]
-  return editor.finish()
-}
-
-function weightOperands(typed: Graph): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (const node of typed.nodes) {
-    const { kind } = node.op
-    if (kind !== 'Conv' && kind !== 'Gemm' && kind !== 'MatMul' && kind !== 'ConvTranspose') continue
-    for (const name of node.inputs.slice(1)) if (name && typed.values.get(name)!.constant) names.add(name)
-  }
-  return names
-}
-
-/** All that the members of a class have seen, together. */
-export function mergedRange(ranges: readonly TensorRange[], name: string): TensorRange {
-  const histogram = new Histogram(name)
-  for (const range of ranges) if (range.histogram) histogram.merge(range.histogram)
-  return {
-    min: Math.min(...ranges.map((range) => range.min)),
-    max: Math.max(...ranges.map((range) => range.max)),
-    ...(ranges.every((range) => range.histogram) ? { histogram } : {}),
-  }
 }

@@ -60,7 +60,13 @@ test('an interruption stops between samples and closes the evaluator', async () 
   let closed = false
   const factory = async (g: typeof graph) => {
     const evaluator = await evaluatorOf(g)
-    return { ...evaluator, close: async () => ((closed = true), evaluator.close()) }
+    return {
+      ...evaluator,
+      close() {
+        closed = true
+        return evaluator.close()
+      },
+    }
   }
   function* samples() {
     yield* feeds([1, 2])

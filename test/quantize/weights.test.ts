@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { randomNumbers } from '../../src/execute/random.ts'
+import { float32Constant } from '../../src/graph/constant.ts'
+import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import { biasScaleFloors, quantizeBias, quantizeWeights } from '../../src/quantize/weights.ts'
 
 const perChannel = { method: 'min-max', axis: 0, limit: 127 } as const
@@ -67,4 +69,23 @@ test('bias scales are input scale times weight scale in float32', () => {
   const { data, quantization } = quantizeBias([1, -1], 0.1, [0.2, 0.4])
   assert.deepEqual(quantization.scales, [Math.fround(0.1 * 0.2), Math.fround(0.1 * 0.4)])
   assert.deepEqual([...data], [50, -25])
+})
+
+test('a NaN weight is an error that names the operator and the element', () => {
+  const weights = float32Constant([1, 3], [1, Number.NaN, 2])
+  const options = { ...perChannel, factor: 1, floors: [] }
+  assert.throws(() => quantizeConstant(weights, options, 'conv3'), {
+    code: 'MODEL_NAN_WEIGHTS',
+    where: 'conv3',
+    saw: 'NaN at element 1',
+  })
+})
+
+test('a floor raises the scale of its channel only, and is not remembered for the next layer', () => {
+  const weights = float32Constant([2, 1], [1, 1])
+  const options = { ...perChannel, factor: 1 }
+  const raised = quantizeConstant(weights, { ...options, floors: [0, 1] }, 'a').quantization.scales
+  const free = quantizeConstant(weights, { ...options, floors: [0, 0] }, 'b').quantization.scales
+  assert.deepEqual(raised, [Math.fround(1 / 127), 1])
+  assert.deepEqual(free, [Math.fround(1 / 127), Math.fround(1 / 127)])
 })

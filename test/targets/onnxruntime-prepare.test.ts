@@ -6,7 +6,7 @@ import { writeOnnx } from '../../src/formats/onnx/write.ts'
 import type { Graph } from '../../src/graph/types.ts'
 import { calibrate } from '../../src/quantize/calibrate.ts'
 import { onnxruntime } from '../../targets/onnxruntime/index.ts'
-import { unsignedTwin } from '../../targets/onnxruntime/prepare.ts'
+import { unsignedTwin } from '../../targets/onnxruntime/unsigned-twin.ts'
 import type { TargetOptions } from '../../targets/target.ts'
 import { arm64Options, compileAndRun, evaluatorOf, randomFeeds, x64Options } from './onnxruntime-run.ts'
 import { SmallGraph } from './small-graphs.ts'
@@ -239,4 +239,29 @@ test('the runtime of each architecture is found with its digest', async () => {
     assert.equal(build!.need.builds[0]!.glibc, '2.28')
   }
   await assert.rejects(onnxruntime.runtimes('armv7l'), { code: 'TARGET_CANNOT_RUN' })
+})
+
+test('a value that a subgraph uses by name stays float under that name', async () => {
+  const g = new SmallGraph()
+  const a = g.node({ kind: 'Relu' }, [g.conv(g.input('x', 1, 3, 4, 4), 4)], 'inner')
+  const b = g.conv(a, 4)
+  const op = {
+    kind: 'Opaque',
+    format: 'onnx',
+    domain: '',
+    opType: 'If',
+    opset: 17,
+    payload: new Uint8Array(),
+    captures: [a],
+  } as const
+  const type = g.editor.type(b)
+  g.editor.addNode({ name: 'if', op, inputs: [b], outputs: [{ name: 'y', type }] })
+  const graph = g.finish('y')
+  const ranges = new Map(
+    onnxruntime.wantedTensors(graph, x64Options).map((name) => [name, { min: -1, max: 1 }]),
+  )
+  const typed = onnxruntime.prepare(graph, ranges, x64Options).graph
+  assert.deepEqual(typed.values.get(a)!.type, graph.values.get(a)!.type)
+  const maker = typed.nodes.find((node) => node.outputs.includes(a))!
+  assert.equal(maker.op.kind, 'Convert')
 })
