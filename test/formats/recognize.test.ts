@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { zipSync } from 'fflate'
 import { EdgewrightError } from '../../src/error.ts'
@@ -12,6 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'edgewright-formats-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 function file(name: string, content: Uint8Array | string): string {
+  mkdirSync(dirname(join(folder, name)), { recursive: true })
   writeFileSync(join(folder, name), content)
   return join(folder, name)
 }
@@ -19,7 +20,10 @@ function file(name: string, content: Uint8Array | string): string {
 async function errorOf(path: string): Promise<EdgewrightError> {
   return await openModel(path).then(
     () => assert.fail('it opened'),
-    (error) => (assert.ok(error instanceof EdgewrightError, String(error)), error),
+    (error) => {
+      assert.ok(error instanceof EdgewrightError, String(error))
+      return error
+    },
   )
 }
 
@@ -65,12 +69,8 @@ describe('a model file is told by its content, not its name', () => {
       'safetensors',
       () => file('w.safetensors', Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{}')])),
     ],
-    [
-      'a SavedModel folder',
-      'saved-model',
-      () => (mkdirSync(join(folder, 'saved')), file('saved/saved_model.pb', 'x'), join(folder, 'saved')),
-    ],
-    ['another folder', null, () => (mkdirSync(join(folder, 'other')), join(folder, 'other'))],
+    ['a SavedModel folder', 'saved-model', () => dirname(file('saved/saved_model.pb', 'x'))],
+    ['another folder', null, () => dirname(file('other/notes.txt', 'x'))],
     ['a text', null, () => file('readme.onnx', 'This is not a model.\n')],
     ['a picture', null, () => file('p.onnx', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex'))],
     ['nothing', null, () => file('empty.onnx', '')],
