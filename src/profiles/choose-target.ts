@@ -57,6 +57,18 @@ export function chooseTarget(
   }
 }
 
+/**
+ * For a target that the user named: the same refusals, without a choice.
+ *
+ * @throws EdgewrightError DEVICE_UNSUPPORTED where the board's system cannot load the target's runtime.
+ */
+export function refuseTargetOnSystem(profile: Profile, target: string, facts: DeviceFacts): void {
+  refuseSystem(profile, facts)
+  const seen = withFacts(profile, facts)
+  const why = tooOld(seen, target)
+  if (why !== undefined) throw unsupported(seen, why)
+}
+
 /** Systems where no runtime of ours loads, whatever the target. */
 function refuseSystem(profile: Profile, facts: DeviceFacts): void {
   if (facts.userlandBits === 32)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { EdgewrightError } from '../../src/error.ts'
-import { chooseTarget } from '../../src/profiles/choose-target.ts'
+import { chooseTarget, refuseTargetOnSystem } from '../../src/profiles/choose-target.ts'
 import { compileConstraints } from '../../src/profiles/constraints.ts'
 import { loadProfile } from '../../src/profiles/load.ts'
 import { matchProfile } from '../../src/profiles/match.ts'
@@ -133,6 +133,17 @@ test('JetPack 4, whose glibc is older than ONNX Runtime’s, is refused with bot
   assert.match(error.saw ?? '', /2\.27.*2\.28/)
   const seen = boardFacts({ compatible: ['nvidia,p3450-0000'], libc: { name: 'glibc', version: '2.27' } })
   assert.match(refusal(() => chooseTarget(matchProfile(seen)[0]!.profile, built, seen)).saw ?? '', /2\.27/)
+})
+
+test('a target named by the user is refused on an old system just so', () => {
+  const nano = loadProfile('jetson-nano')
+  const old = boardFacts({ libc: { name: 'glibc', version: '2.27' } })
+  assert.match(refusal(() => refuseTargetOnSystem(nano, 'onnxruntime', old)).saw ?? '', /2\.27.*2\.28/)
+  assert.doesNotThrow(() => refuseTargetOnSystem(nano, 'onnxruntime', boardFacts()))
+  assert.match(
+    refusal(() => refuseTargetOnSystem(nano, 'onnxruntime', boardFacts({ userlandBits: 32 }))).saw ?? '',
+    /32-bit/,
+  )
 })
 
 test('the same Nano with a newer system is served, because the board is believed over its profile', () => {
