@@ -109,6 +109,7 @@ test('bars and curves are drawn in proportion', { skip }, async () => {
 
 for (const [name, width] of [
   ['a phone', 375],
+  ['a tablet', 820],
   ['a desktop', 1400],
 ] as const) {
   test(`nothing is cut off on ${name}`, { skip }, async () => {

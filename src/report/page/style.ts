@@ -46,9 +46,10 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margi
 ul.plain { margin: 0; padding-left: 18px; font-size: 13.5px; } ul.plain li { margin-bottom: 4px; }
 .uplot { font-family: inherit; } .u-legend { width: auto; } .u-legend th, .u-legend td { border: 0; padding: 2px 4px; } .u-legend { color: var(--quiet); font-size: 12px; } .u-legend .u-marker { border-radius: 2px; }
 footer { color: var(--quiet); font-size: 12.5px; margin-top: 28px; }
-@media (max-width: 760px) { main { padding: 18px 12px 40px; } .card { padding: 16px 14px 18px; } .split { grid-template-columns: minmax(0, 1fr); gap: 22px; }
+@media screen and (max-width: 940px) { .split { grid-template-columns: minmax(0, 1fr); gap: 22px; } }
+@media screen and (max-width: 760px) { main { padding: 18px 12px 40px; } .card { padding: 16px 14px 18px; } 
   table { font-size: 13.5px; } th, td { padding: 6px 4px; } .operators { grid-template-columns: minmax(0, 1fr); gap: 3px; } .operators .bars { margin-bottom: 9px; } .operators .name small { display: inline; margin-left: 6px; } .overview td:first-child { overflow-wrap: anywhere; min-width: 84px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } h1 { font-size: 21px; } .chart text { font-size: 15px; } .hide-narrow { display: none; } }
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --line: #ccc; --float: #2f6fc4; --int8: #d4690c;
   --good: #1a7f45; --warn: #8f5b00; --bad: #b3261e; --warn-back: #fff; --bad-back: #fff; --good-back: #fff; }
-  main { max-width: none; padding: 0; } .card { break-inside: auto; border-radius: 0; } figure, table, .note { break-inside: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+  main { max-width: none; padding: 0; } table { font-size: 12.5px; } th, td { padding: 4px 5px; } .split { gap: 8px 28px; } .card { break-inside: auto; border-radius: 0; } figure, table, .note { break-inside: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `
