@@ -125,20 +125,25 @@ function externalConstant(
   return lazyConstant(dtype, shape, expected, () => readRange(path, offset, length, what))
 }
 
-/** A constant whose bytes are made when first asked for, and kept. */
+/** A constant whose bytes are made when asked for, and kept as long as someone uses them. */
 export function lazyConstant(
   dtype: DType,
   shape: readonly number[],
   length: number,
   read: () => Uint8Array,
 ): Constant {
-  let bytes: Uint8Array | undefined
+  // weak: looking through all weights must not hold all of them
+  let kept: WeakRef<Uint8Array> | undefined
   let digest: string | undefined
   const constant = {
     dtype,
     shape: [...shape],
     byteLength: length,
-    bytes: () => (bytes ??= read()),
+    bytes: () => {
+      const bytes = kept?.deref() ?? read()
+      kept = new WeakRef(bytes)
+      return bytes
+    },
     get digest() {
       digest ??= sha256(Buffer.concat([Buffer.from(`${dtype}[${shape.join(',')}]`), constant.bytes()]))
       return digest

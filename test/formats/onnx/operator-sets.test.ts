@@ -657,6 +657,52 @@ const cases: readonly Case[] = [
       initializers: [tensor('w', 'float32', [1, 1, 2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8])],
     },
   },
+  ...[11, 19].flatMap((opset) =>
+    [0, 1].map(
+      (counted): Case => ({
+        what: `AveragePool rounding up${counted ? ', padding counted' : ''}`,
+        opset,
+        kinds: ['AveragePool'],
+        spec: {
+          inputs: [x([1, 1, 6, 7])],
+          nodes: [
+            node(
+              'AveragePool',
+              ['x'],
+              ['y'],
+              ints('kernel_shape', [3, 3]),
+              ints('strides', [2, 2]),
+              ints('pads', [1, 1, 1, 1]),
+              int('ceil_mode', 1),
+              int('count_include_pad', counted),
+            ),
+          ],
+        },
+      }),
+    ),
+  ),
+  ...['half_pixel', 'pytorch_half_pixel', 'align_corners', 'asymmetric'].flatMap((coordinates) =>
+    ['nearest', 'linear', 'cubic'].map(
+      (mode): Case => ({
+        what: `Resize, ${mode}, ${coordinates}`,
+        opset: 13,
+        kinds: ['Resize'],
+        spec: {
+          inputs: [x([1, 2, 8, 9])],
+          nodes: [
+            node(
+              'Resize',
+              ['x', '', 'f'],
+              ['y'],
+              string('mode', mode),
+              string('coordinate_transformation_mode', coordinates),
+            ),
+          ],
+          initializers: [tensor('f', 'float32', [4], [1, 1, 1.6, 0.45])],
+        },
+      }),
+    ),
+  ),
   {
     what: 'MaxPool rounding up',
     opset: 12,
