@@ -76,8 +76,16 @@ describe('the package', { timeout: 600_000 }, () => {
 
   test('installed elsewhere, the boards that it knows come with it', async () => {
     const command = join(elsewhere, 'node_modules', '.bin', 'edgewright')
-    const { stdout } = await run(command, ['profiles', '--json'], { cwd: elsewhere })
+    const { stdout } = await run(command, ['profiles', 'list', '--json'], { cwd: elsewhere })
     assert.ok(stdout.includes('raspberry-pi-5'))
+  })
+
+  test('installed elsewhere, the runner is a program still', {
+    skip: process.platform !== 'linux' && 'needs Linux',
+  }, async () => {
+    const folder = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64'
+    const runner = join(elsewhere, 'node_modules/edgewright/runner/prebuilt', folder, 'edgewright-runner')
+    assert.match((await run(runner, ['--version'])).stdout, /^edgewright-runner \d+\.\d+\.\d+/)
   })
 
   test('the package holds no tests, no sources of the lab and no fixtures', () => {
