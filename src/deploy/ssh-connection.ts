@@ -1,12 +1,13 @@
-import { open, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { Client, ClientChannel, SFTPWrapper } from 'ssh2'
 import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
-import { withDeadline } from './deadline.ts'
+import { type Wait, withDeadline } from './deadline.ts'
 import { BoundedOutput, defaultMaxOutputBytes } from './output.ts'
 import { lastLine, printable } from './printable.ts'
 import { quoteCommand } from './quote.ts'
 import { openSftp, sftpRead } from './sftp-read.ts'
+import { type ByteSource, sftpWrite } from './sftp-write.ts'
 import { Slots } from './slots.ts'
 import type { SshLink } from './ssh-connect.ts'
 import type { Connection, ExecOptions, ExecResult } from './types.ts'
@@ -17,6 +18,8 @@ const defaultDeadlineMs = 60_000
 /** Slower than this, a transfer is given up. */
 const minUploadBytesPerSecond = 8 * 1024
 const uploadChunkBytes = 256 * 1024
+/** SSH_FX_FAILURE of draft-ietf-secsh-filexfer-02. */
+const generalFailure = 4
 
 interface RawResult extends Omit<ExecResult, 'stdout' | 'stderr'> {
   readonly stdout: Buffer
@@ -71,39 +74,89 @@ export class SshConnection implements Connection {
     progress: Progress,
     deadlineMs?: number,
   ): Promise<number> {
-    const { size } = await stat(localPath)
-    const input = readChunks(localPath, (sentBytes) => progress.tick(sentBytes, size, 'B'))
-    return this.#write(input, size, remotePath, deadlineMs, progress.signal)
+    const file = await open(localPath, 'r')
+    try {
+      const { size } = await file.stat()
+      const read: ByteSource = async (position, into) => {
+        const { bytesRead } = await file.read(into, 0, into.length, position)
+        return into.subarray(0, bytesRead)
+      }
+      const tick = (sentBytes: number) => progress.tick(sentBytes, size, 'B')
+      return await this.#write(read, size, remotePath, tick, deadlineMs, progress.signal)
+    } finally {
+      await file.close()
+    }
   }
 
   uploadBytes(bytes: Uint8Array, remotePath: string, deadlineMs?: number): Promise<number> {
-    return this.#write(sliceChunks(bytes), bytes.length, remotePath, deadlineMs)
+    const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const read: ByteSource = (position, into) => whole.subarray(position, position + into.length)
+    return this.#write(read, bytes.length, remotePath, () => {}, deadlineMs)
   }
 
-  /**
-   * Through `cat`, not SFTP: as fast as SFTP with many writes in flight, says why a write failed ("No space left"),
-   * and needs no sftp-server on the board (bench/transfer.ts compares the two).
-   */
+  /** Over SFTP; through `cat` where the board has no SFTP server, or one that fails without a reason. */
   async #write(
-    input: Input,
+    source: ByteSource,
     sizeBytes: number,
     remotePath: string,
-    deadlineMs?: number,
+    tick: (sentBytes: number) => void,
+    deadlineMs = uploadDeadlineMs(sizeBytes),
     signal?: AbortSignal,
   ): Promise<number> {
     const before = this.traffic.sentBytes
-    const result = await this.#raw(
-      quoteCommand(['sh', '-c', 'exec cat >"$1"', 'sh', remotePath]),
-      `the upload of ${remotePath}`,
-      input,
-      {
-        deadlineMs: deadlineMs ?? uploadDeadlineMs(sizeBytes),
-        signal,
-        maxOutputBytes: 4096,
-      },
-    )
+    const wait = { what: `the upload of ${remotePath}`, where: this.label, deadlineMs, signal }
+    const sftp = await this.#openSftp(wait)
+    if (sftp !== null) {
+      let wanted = true
+      let sentBytes = 0
+      const sent = (bytes: number) => {
+        this.traffic.sentBytes += bytes
+        sentBytes += bytes
+        tick(sentBytes)
+      }
+      try {
+        const work = sftpWrite(sftp, remotePath, source, sizeBytes, sent, () => wanted)
+        await withDeadline(wait, Promise.race([work, this.#lost]), () => {
+          wanted = false
+        })
+        return this.traffic.sentBytes - before
+      } catch (error) {
+        wanted = false
+        await this.#sayWhyWriteFailed(remotePath, error)
+      }
+    }
+    const command = quoteCommand(['sh', '-c', 'exec cat >"$1"', 'sh', remotePath])
+    const result = await this.#raw(command, wait.what, readInOrder(source, sizeBytes, tick), {
+      deadlineMs,
+      signal,
+      maxOutputBytes: 4096,
+    })
     if (result.exitCode !== 0) throw writeFailed(this.label, remotePath, result.stderr.toString('utf8'))
     return this.traffic.sentBytes - before
+  }
+
+  /** SFTP says no more than "Failure" of a full disk: a shell that appends a little to the file says what it is. */
+  async #sayWhyWriteFailed(remotePath: string, error: unknown): Promise<void> {
+    if (error instanceof EdgewrightError) throw error
+    await this.#lostSoon()
+    const reason = error instanceof Error ? error.message : String(error)
+    if ((error as { code?: unknown }).code !== generalFailure)
+      throw writeFailed(this.label, remotePath, reason)
+    const result = await this.exec(['sh', '-c', 'head -c 65536 /dev/zero >>"$1"', 'sh', remotePath], {
+      deadlineMs: 15_000,
+    })
+    if (result.exitCode !== 0 || result.stderr !== '')
+      throw writeFailed(this.label, remotePath, result.stderr || reason)
+  }
+
+  #openSftp(wait: Wait): Promise<SFTPWrapper | null> {
+    this.#sftp ??= this.#slots.use(() => openSftp(this.#client))
+    return withDeadline(wait, Promise.race([this.#sftp, this.#lost]))
+  }
+
+  /** A channel may end a moment before its connection says why: throws DEVICE_LOST where that was it. */
+  #lostSoon(): Promise<unknown> {
+    return Promise.race([this.#lost, new Promise((resolve) => setTimeout(resolve, 50))])
   }
 
   /** Over one lasting SFTP channel, which starts no process on a board that may be measuring; else through `tail`. */
@@ -114,8 +167,7 @@ export class SshConnection implements Connection {
     deadlineMs = defaultDeadlineMs,
   ): Promise<Uint8Array> {
     const wait = { what: `reading ${remotePath}`, where: this.label, deadlineMs }
-    this.#sftp ??= this.#slots.use(() => openSftp(this.#client))
-    const sftp = await withDeadline(wait, Promise.race([this.#sftp, this.#lost]))
+    const sftp = await this.#openSftp(wait)
     if (sftp === null) return this.#readThroughTail(remotePath, offset, maxBytes, deadlineMs)
     this.traffic.sentBytes += Buffer.byteLength(remotePath)
     try {
@@ -127,8 +179,7 @@ export class SshConnection implements Connection {
       return bytes
     } catch (error) {
       if (error instanceof EdgewrightError) throw error
-      // A channel that ends with its connection says so in words of its own first.
-      await Promise.race([this.#lost, new Promise((resolve) => setTimeout(resolve, 50))])
+      await this.#lostSoon()
       throw readFailed(this.label, remotePath, error instanceof Error ? error.message : String(error))
     }
   }
@@ -274,19 +325,15 @@ function abandon(channel: ClientChannel): void {
   }
 }
 
-async function* readChunks(path: string, onSent: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  const file = await open(path, 'r')
-  try {
-    let sentBytes = 0
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(uploadChunkBytes), 0, uploadChunkBytes)
-      if (bytesRead === 0) return
-      yield buffer.subarray(0, bytesRead)
-      sentBytes += bytesRead
-      onSent(sentBytes)
-    }
-  } finally {
-    await file.close()
+async function* readInOrder(
+  source: ByteSource,
+  sizeBytes: number,
+  tick: (sentBytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < sizeBytes; at += uploadChunkBytes) {
+    const piece = await source(at, Buffer.allocUnsafe(Math.min(uploadChunkBytes, sizeBytes - at)))
+    yield piece
+    tick(at + piece.length)
   }
 }
 
