@@ -80,6 +80,7 @@ function count(histogram: Histogram, tensor: Tensor | undefined): void {
       where: histogram.name,
     })
   const { data } = tensor
-  if (data instanceof Float32Array || data instanceof Float64Array) histogram.observe(data)
-  else histogram.observe(Float64Array.from(data as Iterable<number | bigint>, Number))
+  histogram.observe(
+    data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number),
+  )
 }

@@ -27,19 +27,20 @@ function assertSame(a: Histogram, b: Histogram): void {
   assert.ok(Math.abs(a.sumOfSquares - b.sumOfSquares) <= 1e-12 * a.sumOfSquares)
 }
 
-test('every element is counted in the bin that holds it', () => {
-  const elements = normals(5000, 1)
-  const histogram = observed(elements)
-  const expected = { positive: new Float64Array(binsPerSide), negative: new Float64Array(binsPerSide) }
-  for (const x of elements) {
-    if (x >= 0) expected.positive[Math.floor(x / histogram.binWidth)]!++
-    else expected.negative[Math.floor(-x / histogram.binWidth)]!++
-  }
-  assert.deepEqual(histogram.positive, expected.positive)
-  assert.deepEqual(histogram.negative, expected.negative)
-  assert.equal(histogram.min, Math.min(...elements))
-  assert.equal(histogram.max, Math.max(...elements))
-})
+for (const count of [100, 20_000])
+  test(`every element of ${count} is counted in the bin that holds it`, () => {
+    const elements = normals(count, 1)
+    const histogram = observed(elements)
+    const expected = { positive: new Float64Array(binsPerSide), negative: new Float64Array(binsPerSide) }
+    for (const x of elements) {
+      if (x >= 0) expected.positive[Math.floor(x / histogram.binWidth)]!++
+      else expected.negative[-1 - Math.floor(x / histogram.binWidth)]!++
+    }
+    assert.deepEqual(histogram.positive, expected.positive)
+    assert.deepEqual(histogram.negative, expected.negative)
+    assert.equal(histogram.min, Math.min(...elements))
+    assert.equal(histogram.max, Math.max(...elements))
+  })
 
 test('R is the smallest power of two above every magnitude', () => {
   for (const [magnitude, reach] of [
@@ -105,4 +106,16 @@ test('a NaN or an infinity is an error that names the tensor and the element', (
     })
     assert.equal(histogram.count, 0)
   }
+})
+
+test('negative zero and the smallest floats are in order', () => {
+  const histogram = observed(Float32Array.of(-0, 1e-45, -1e-45))
+  assert.deepEqual([histogram.min, histogram.max], [Math.fround(-1e-45), Math.fround(1e-45)])
+  assert.ok(Object.is(observed(Float32Array.of(-0)).min, 0))
+})
+
+test('a tensor in the middle of a buffer is read from its own start', () => {
+  const buffer = Float32Array.of(100, 1, -2, 200)
+  const histogram = observed(buffer.subarray(1, 3))
+  assert.deepEqual([histogram.min, histogram.max, histogram.count], [-2, 1, 2])
 })
