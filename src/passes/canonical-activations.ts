@@ -2,7 +2,7 @@ import { numbersOf } from '../graph/constant.ts'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Op } from '../graph/ops.ts'
 import type { Node } from '../graph/types.ts'
-import { constantSide, onlyReader, rewriteAll } from './match.ts'
+import { constantSide, onlyReader, requiresFloat, rewriteAll } from './match.ts'
 import type { Pass } from './pass.ts'
 
 /**
@@ -11,6 +11,7 @@ import type { Pass } from './pass.ts'
  */
 export const canonicalActivations: Pass = {
   name: 'canonical-activations',
+  requires: requiresFloat,
   run(graph) {
     const editor = new GraphEditor(graph)
     const changed = rewriteAll(

@@ -2,7 +2,7 @@ import { float32Constant, numbersOf } from '../graph/constant.ts'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Op } from '../graph/ops.ts'
 import type { Node } from '../graph/types.ts'
-import { constantSide, rewriteAll } from './match.ts'
+import { constantSide, requiresFloat, rewriteAll } from './match.ts'
 import type { Pass } from './pass.ts'
 import { scaleAndShiftOf } from './fold-scale-and-shift.ts'
 
@@ -13,6 +13,7 @@ import { scaleAndShiftOf } from './fold-scale-and-shift.ts'
  */
 export const canonicalArithmetic: Pass = {
   name: 'canonical-arithmetic',
+  requires: requiresFloat,
   run(graph) {
     const editor = new GraphEditor(graph)
     const changed = rewriteAll(editor, (node) => {

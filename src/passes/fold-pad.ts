@@ -1,12 +1,13 @@
 import { GraphEditor } from '../graph/edit.ts'
 import type { Op } from '../graph/ops.ts'
 import type { Node } from '../graph/types.ts'
-import { onlyReader, rewriteAll } from './match.ts'
+import { onlyReader, requiresFloat, rewriteAll } from './match.ts'
 import type { Pass, PassNote } from './pass.ts'
 
 /** Zero padding moves into the convolution or average pool that reads it. */
 export const foldPad: Pass = {
   name: 'fold-pad',
+  requires: requiresFloat,
   run(graph) {
     const editor = new GraphEditor(graph)
     const notes = new Map<string, Omit<PassNote, 'pass'>>()

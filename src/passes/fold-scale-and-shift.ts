@@ -1,6 +1,14 @@
 import { GraphEditor } from '../graph/edit.ts'
 import type { Node } from '../graph/types.ts'
-import { bypass, constantSide, floatOperand, onlyReader, perChannelNumbers, rewriteAll } from './match.ts'
+import {
+  bypass,
+  constantSide,
+  floatOperand,
+  onlyReader,
+  perChannelNumbers,
+  requiresFloat,
+  rewriteAll,
+} from './match.ts'
 import type { Pass, PassNote } from './pass.ts'
 import { biasOf, type Linear, linearOf, padsWithZeros, replaceWeights, takesBias } from './weights.ts'
 
@@ -18,6 +26,7 @@ interface ScaleAndShift {
  */
 export const foldScaleAndShift: Pass = {
   name: 'fold-scale-and-shift',
+  requires: requiresFloat,
   run(graph) {
     const editor = new GraphEditor(graph)
     const notes = new Map<string, Omit<PassNote, 'pass'>>()

@@ -1,7 +1,14 @@
 import { float32Constant } from '../graph/constant.ts'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Node } from '../graph/types.ts'
-import { constantOperand, constantSide, onlyReader, perChannelNumbers, rewriteAll } from './match.ts'
+import {
+  constantOperand,
+  constantSide,
+  onlyReader,
+  perChannelNumbers,
+  requiresFloat,
+  rewriteAll,
+} from './match.ts'
 import type { Pass, PassNote } from './pass.ts'
 
 /**
@@ -10,6 +17,7 @@ import type { Pass, PassNote } from './pass.ts'
  */
 export const fuseMatMulAdd: Pass = {
   name: 'fuse-matmul-add',
+  requires: requiresFloat,
   run(graph) {
     const editor = new GraphEditor(graph)
     const notes = new Map<string, Omit<PassNote, 'pass'>>()

@@ -1,6 +1,14 @@
 import { numbersOf } from '../graph/constant.ts'
 import { type GraphEditor, usedNames } from '../graph/edit.ts'
-import type { Constant, Node } from '../graph/types.ts'
+import type { Constant, Graph, Node } from '../graph/types.ts'
+
+/** For passes that would move a rounding: why they leave a graph alone that carries quantized types. */
+export function requiresFloat(graph: Graph): string | null {
+  for (const value of graph.values.values())
+    if (value.type.quantization)
+      return `${value.name} is quantized already: moving arithmetic across it would change its numbers`
+  return null
+}
 
 /** The one node that reads a value, or why there is none. A graph output is read by the outside too. */
 export function onlyReader(editor: GraphEditor, name: string): Node | string {

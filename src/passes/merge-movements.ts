@@ -1,12 +1,13 @@
 import { GraphEditor } from '../graph/edit.ts'
 import type { Op } from '../graph/ops.ts'
 import type { Node } from '../graph/types.ts'
-import { onlyReader, rewriteAll } from './match.ts'
+import { onlyReader, requiresFloat, rewriteAll } from './match.ts'
 import type { Pass } from './pass.ts'
 
 /** Reshape after Reshape and Transpose after Transpose become one. */
 export const mergeMovements: Pass = {
   name: 'merge-movements',
+  requires: requiresFloat,
   run(graph) {
     const editor = new GraphEditor(graph)
     const changed = rewriteAll(editor, (node) => merge(editor, node))

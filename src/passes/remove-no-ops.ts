@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Node } from '../graph/types.ts'
 import { bypass, constantSide, perChannelNumbers, rewriteAll } from './match.ts'
@@ -29,6 +30,8 @@ function operandThatPasses(editor: GraphEditor, node: Node): string | null {
   const to = editor.type(output)
   const sameShape =
     from.shape.length === to.shape.length && from.shape.every((dimension, i) => dimension === to.shape[i])
+  // a Reshape or Identity between two scales requantizes
+  if (!isDeepStrictEqual(from.quantization, to.quantization)) return null
   const { op } = node
   switch (op.kind) {
     case 'Identity':

@@ -7,6 +7,7 @@ import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '
 import type { Ranges } from '../../src/quantize/ranges.ts'
 import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
+import { elementCount } from '../../src/tensor.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
 import { type Dialect, dialectOf } from './numerics.ts'
 import { needsInt8, type Plan, planGraph } from './plan.ts'
@@ -101,7 +102,11 @@ class Typing {
     }
     this.#editor.outputs = this.#graph.outputs.map((name) => this.#output(name))
     const graph = this.#editor.finish()
-    this.#decisions.push(...this.#plan.decisions, ...islandDecisions(this.#graph, this.#plan))
+    this.#decisions.push(
+      ...this.#plan.decisions,
+      ...islandDecisions(this.#graph, this.#plan),
+      ...conversionDecisions(graph),
+    )
     return { graph, decisions: this.#decisions, integerOnly: isIntegerOnly(graph) }
   }
 
@@ -407,6 +412,21 @@ function largest(numbers: readonly number[]): number {
 function shiftedTo(affine: Affine, from: 'int8' | 'uint8', to: 'int8' | 'uint8'): Affine {
   const shift = from === to ? 0 : to === 'uint8' ? 128 : -128
   return { scale: affine.scale, zeroPoint: affine.zeroPoint + shift }
+}
+
+/** Conversions inside cost a pass over memory each; many of them can make int8 slower than float. */
+function conversionDecisions(typed: Graph): Decision[] {
+  const inside = typed.nodes.filter(
+    ({ op, inputs, outputs }) =>
+      op.kind === 'Convert' && !typed.inputs.includes(inputs[0]!) && !typed.outputs.includes(outputs[0]!),
+  )
+  const elements = inside.reduce(
+    (sum, node) => sum + elementCount(typed.values.get(node.inputs[0]!)!.type.shape),
+    0,
+  )
+  if (inside.length === 0) return []
+  const reason = `${inside.length} conversions inside the network, over ${elements} elements an inference: measure float too.`
+  return [{ where: typed.name, reason }]
 }
 
 function islandDecisions(graph: Graph, plan: Plan): Decision[] {

@@ -275,3 +275,37 @@ test('a pass that does not apply says so and is skipped', async () => {
   assert.equal(result, graph)
   assert.deepEqual(notes, [{ pass: 'never', where: 'small', reason: 'there is nothing to do' }])
 })
+
+test('a network that is quantized already is not rewritten across its roundings', async () => {
+  const type = (scale: number) =>
+    ({
+      dtype: 'int8',
+      shape: [1, 2],
+      quantization: { scales: [scale], zeroPoints: [0], axis: null },
+    }) as const
+  const g = new SmallGraph()
+  g.editor.addInput('q', type(0.5))
+  g.editor.addNode({
+    name: 'r',
+    op: { kind: 'Reshape', shape: [1, 2] },
+    inputs: ['q'],
+    outputs: [{ name: 'coarse', type: type(4) }],
+  })
+  g.editor.addNode({
+    name: 's',
+    op: { kind: 'Reshape', shape: [1, 2] },
+    inputs: ['coarse'],
+    outputs: [{ name: 'y', type: type(4) }],
+  })
+  const graph = g.finish('y')
+  const notes: string[] = []
+  const result = await runPasses(graph, [removeNoOps, mergeMovements, canonicalActivations], (note) =>
+    notes.push(note.reason),
+  )
+  assert.deepEqual(
+    result.nodes.map((node) => node.name),
+    ['r'],
+    'the one that requantizes stays',
+  )
+  assert.equal(notes.filter((reason) => /quantized already/.test(reason)).length, 2)
+})
