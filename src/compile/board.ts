@@ -1,7 +1,7 @@
 import type { DeviceFacts } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
-import { chooseTarget } from '../profiles/choose-target.ts'
+import { chooseTarget, refuseTargetOnSystem } from '../profiles/choose-target.ts'
 import { type CompileConstraints, compileConstraints, type ConstraintNote } from '../profiles/constraints.ts'
 import { resolveProfile, withFacts } from '../profiles/resolve.ts'
 import type { Profile } from '../profiles/schema.ts'
@@ -41,6 +41,7 @@ function boardOf(profile: Profile, request: Omit<BoardRequest, 'profile'>, progr
   const built = Object.values(targets).filter((target): target is Target => target.available)
   const name = request.target ?? chosenName(profile, built, progress, facts)
   const target = findTarget(name, built)
+  if (request.target && facts) refuseTargetOnSystem(profile, target.name, facts)
   if (!target.schemes.includes(request.recipe.scheme))
     throw new EdgewrightError('TARGET_CANNOT_RUN', `The target ${target.name} does not take the scheme ${request.recipe.scheme}.`, {
       where: profile.id,

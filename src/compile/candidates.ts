@@ -8,6 +8,7 @@ import { type ActivationRangeMethod, describeRangeMethod, type Ranges, type Weig
 import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
 import type { Board } from './board.ts'
 import { type Prepared, runnableOf } from './compile.ts'
+import { peakActivationBytes } from './memory.ts'
 import { compareQuality } from './quality.ts'
 import type { Recipe } from './recipe.ts'
 import { samplesOf } from './samples.ts'
@@ -29,6 +30,8 @@ export interface Chosen {
   readonly candidates: readonly Candidate[]
   /** Of the weight tensors, biases and scales aside. */
   readonly weightBytes: number
+  /** That live at once. */
+  readonly activationBytes: number
 }
 
 interface Choice {
@@ -66,6 +69,7 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
 interface Made {
   readonly emitted: Emitted
   readonly weightBytes: number
+  readonly activationBytes: number
   readonly integerOnly: boolean
   readonly decisions: readonly Decision[]
 }
@@ -73,7 +77,7 @@ interface Made {
 function make(prepared: Prepared, board: Board, ranges: Ranges, choice: Choice): Made {
   const options: TargetOptions = { ...board.options, activationRange: choice.activation, weightRange: choice.weight }
   const typed = board.target.prepare(prepared.source.graph, ranges, options)
-  return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions, weightBytes: weightBytesOf(typed.graph) }
+  return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions, weightBytes: weightBytesOf(typed.graph), activationBytes: peakActivationBytes(typed.graph) }
 }
 
 /** Constants with more than one axis: kernels and matrices. */

@@ -11,6 +11,7 @@ import type { Progress } from '../progress.ts'
 import type { Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
 import { type Candidate, type Chosen, chooseCandidate, hostSession, weightBytesOf } from './candidates.ts'
+import { requireMemory } from './memory.ts'
 import { compareQuality, type Quality, type Runnable } from './quality.ts'
 import type { Recipe } from './recipe.ts'
 import { openSamples, type Samples, samplesOf } from './samples.ts'
@@ -91,6 +92,7 @@ export async function compileFor(prepared: Prepared, board: Board, folder: strin
   const { source, samples, recipe } = prepared
   const chosen = await chooseCandidate(prepared, board, progress)
   const { emitted } = chosen
+  requireMemory(board, emitted.files.get(emitted.model)!.byteLength, chosen.activationBytes)
   const quality = await measureQuality(prepared, board, chosen, progress)
   progress.stage('write', folder)
   const labels = samples.classNames
@@ -193,6 +195,7 @@ function summaryOf(prepared: Prepared, board: Board, folder: string, manifest: M
     integerOnly: manifest.integerOnly,
     sizeRatio: model.bytes / source.bytes,
     weightBytes: { float: weightBytesOf(source.graph), compiled: chosen.weightBytes },
+    activationBytes: chosen.activationBytes,
     quality: qualityDocument(quality),
     chosen: chosen.choice,
     candidates: chosen.candidates,

@@ -7,7 +7,7 @@ import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measur
 import type { Progress } from '../progress.ts'
 import { formatBytes, formatNs } from '../report/format.ts'
 import type { Latency, OperatorTime, RunResult } from '../store/document.ts'
-import { conditionsOf, findSensors } from './conditions.ts'
+import { conditionsOf, surveyBoard } from './conditions.ts'
 import { execute, type Executed, follow } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
 import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
@@ -54,10 +54,10 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
   try {
     const tools = await provision(device, progress)
     const model = await place(device, subject, request, progress)
-    const { sensors, governor } = await findSensors(device, progress.signal)
+    const survey = await surveyBoard(device, progress.signal)
     const planned: PlanSubject = { id: 'model', library: tools.library, model }
     const startedAt = new Date()
-    const executed = request.attach ? await attached(board, request.attach, progress) : await measure(board, tools, planned, sensors, request, progress)
+    const executed = request.attach ? await attached(board, request.attach, progress) : await measure(board, tools, planned, survey.sensors, request, progress)
     const threads = request.attach ? threadsIn(executed.collected) : request.threads
     const rows: BenchRow[] = []
     for (const count of threads) {
@@ -79,7 +79,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       conditions: conditionsOf({
         device,
         collected: executed.collected,
-        governor,
+        board: survey,
         preset: request.preset,
         affinity: request.affinity,
         rateHz: request.rateHz,

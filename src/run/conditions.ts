@@ -13,14 +13,20 @@ const governorPath = '/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'
 export interface BoardSensors {
   readonly sensors: Plan['sensors']
   readonly governor: string | null
+  /** What emulates the board, as far as it shows: its absolute times are then not a board's. */
+  readonly emulator: string | null
 }
 
-const sensorScript = `for file in "$@"; do [ -r "$file" ] && echo "has $file"; done
+// A process sees through its own /proc/self that it is what it seems; another's /proc/PID/exe names the emulator.
+const surveyScript = `for file in "$@"; do [ -r "$file" ] && echo "has $file"; done
 read -r governor 2>/dev/null < ${governorPath} && echo "governor $governor"
+case $(readlink "/proc/$$/exe") in *qemu-*) echo 'emulator QEMU user mode' ;; esac
+for node in /proc/device-tree/fw-cfg@* /sys/firmware/devicetree/base/fw-cfg@*; do [ -e "$node" ] && echo 'emulator QEMU system' && break; done
 exit 0`
 
-export async function findSensors(device: Device, signal: AbortSignal): Promise<BoardSensors> {
-  const answer = await device.connection.script(sensorScript, [temperaturePath, clockPath], { signal, deadlineMs: 15_000 })
+/** Asks a board what can be read of it while it is measured, and whether it is one at all. */
+export async function surveyBoard(device: Device, signal: AbortSignal): Promise<BoardSensors> {
+  const answer = await device.connection.script(surveyScript, [temperaturePath, clockPath], { signal, deadlineMs: 15_000 })
   const lines = answer.stdout.split('\n')
   const has = (path: string) => lines.includes(`has ${path}`)
   return {
@@ -28,14 +34,19 @@ export async function findSensors(device: Device, signal: AbortSignal): Promise<
       ...(has(temperaturePath) ? [{ name: 'temperature', path: temperaturePath }] : []),
       ...(has(clockPath) ? [{ name: 'clock', path: clockPath }] : []),
     ],
-    governor: lines.find((line) => line.startsWith('governor '))?.slice('governor '.length, 64) ?? null,
+    governor: said(lines, 'governor'),
+    emulator: said(lines, 'emulator'),
   }
+}
+
+function said(lines: readonly string[], what: string): string | null {
+  return lines.find((line) => line.startsWith(`${what} `))?.slice(what.length + 1, 64) ?? null
 }
 
 export interface ConditionsInput {
   readonly device: Device
   readonly collected: Collected
-  readonly governor: string | null
+  readonly board: BoardSensors
   readonly preset: string
   readonly affinity: readonly number[]
   readonly rateHz: number
@@ -51,13 +62,13 @@ export function conditionsOf(input: ConditionsInput): Conditions {
     startedAt: input.startedAt.toISOString(),
     endedAt: input.endedAt.toISOString(),
     measuredWith: input.collected.measuredBy === 'process' ? 'in-process' : 'runner',
-    emulated: emulatorOf(input.device),
+    emulated: input.board.emulator,
     hostname: facts.hostname || null,
     kernel: facts.kernel || null,
     os: facts.os,
     cpu: facts.cpuModel,
     cpuCount: facts.cpuCount > 0 ? facts.cpuCount : null,
-    governor: input.governor,
+    governor: input.board.governor,
     affinity: [...input.affinity],
     rateHz: input.rateHz,
     order: input.interleaved ? 'interleaved' : 'sequential',
@@ -71,12 +82,4 @@ function spanOf(collected: Collected, name: string): Conditions['clockKHz'] {
   const values = collected.sensors.filter((sample) => sample.name === name).map((sample) => sample.value)
   if (values.length === 0) return null
   return { start: values[0]!, end: values.at(-1)!, min: Math.min(...values), max: Math.max(...values) }
-}
-
-/** What emulates a board, as far as it shows: its absolute times are then not a board's. */
-export function emulatorOf({ facts }: Device): string | null {
-  const stated = facts.extras['emulated']
-  if (stated) return stated.slice(0, 80)
-  if (facts.compatible.includes('linux,dummy-virt') || /qemu/i.test(`${facts.model ?? ''} ${facts.cpuModel ?? ''}`)) return 'QEMU'
-  return null
 }

@@ -9,7 +9,7 @@ import { artifactId, memoryPlan, standardPlan, type Subject } from '../measure/s
 import type { Progress, Warning } from '../progress.ts'
 import { sha256 } from '../digest.ts'
 import type { RunResult } from '../store/document.ts'
-import { conditionsOf, findSensors } from './conditions.ts'
+import { type BoardSensors, conditionsOf, surveyBoard } from './conditions.ts'
 import { execute, type Executed } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
 import { openBoard, type OpenedBoard } from './open-device.ts'
@@ -54,11 +54,11 @@ export async function runOnDevice(
       { id: 'int8', library: tools.library, model: release.modelPath },
     ]
     const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
-    const { sensors, governor } = await findSensors(device, progress.signal)
-    const measured = await measure(opened, tools, subjects, inputs, sensors, request, progress)
+    const survey = await surveyBoard(device, progress.signal)
+    const measured = await measure(opened, tools, subjects, inputs, survey.sensors, request, progress)
     const parity = await measureParity(compiled, inputs, measured.executed.files)
     return request.threads.map((threads) =>
-      resultOf({ wanted, device, board, compiled, tools, measured, parity, threads, governor, request, raw, prepared, warnings: progress.warnings.slice(warned) }),
+      resultOf({ wanted, device, board, compiled, tools, measured, parity, threads, survey, request, raw, prepared, warnings: progress.warnings.slice(warned) }),
     )
   } finally {
     await opened.close()
@@ -134,7 +134,7 @@ interface ResultInput {
   readonly measured: Measured
   readonly parity: RunResult['parity']
   readonly threads: number
-  readonly governor: string | null
+  readonly survey: BoardSensors
   readonly request: RunRequest
   readonly raw: RawFiles
   readonly prepared: Prepared
@@ -177,7 +177,7 @@ function resultOf(input: ResultInput): RunResult {
     conditions: conditionsOf({
       device,
       collected,
-      governor: input.governor,
+      board: input.survey,
       preset: request.preset,
       affinity: request.affinity,
       rateHz: request.rateHz,

@@ -8,12 +8,13 @@ export const profiles: Command = {
       name: 'list',
       describe: 'All boards and overlays',
       async run() {
-        const { listProfiles } = await import('../../profiles/load.ts')
-        const known = await listProfiles()
-        const width = Math.max(...known.map((profile) => profile.id.length))
+        const { listOverlays, listProfiles } = await import('../../profiles/load.ts')
+        const [profiles, overlays] = [listProfiles(), listOverlays()]
+        const width = Math.max(...[...profiles, ...overlays].map(({ id }) => id.length))
+        const row = ({ id, name }: { id: string; name: string }) => `${id.padEnd(width)}  ${name}`
         return {
-          json: { schemaVersion: 1, profiles: known },
-          text: known.map((profile) => `${profile.id.padEnd(width)}  ${profile.name}`).join('\n'),
+          json: { schemaVersion: 1, profiles, overlays },
+          text: [...profiles.map(row), '', 'plug-in accelerators, e.g. raspberry-pi-5+coral-usb:', ...overlays.map(row)].join('\n'),
         }
       },
     },
@@ -23,9 +24,9 @@ export const profiles: Command = {
       describe: 'The facts of one board, with their sources',
       positionals: { profile: { type: 'string', describe: 'An id, id+overlay, or the path of a profile' } },
       async run(args) {
-        const { loadProfile } = await import('../../profiles/load.ts')
+        const { resolveProfile } = await import('../../profiles/resolve.ts')
         const { stringify } = await import('yaml')
-        const profile = await loadProfile(text(args, 'profile')!)
+        const profile = resolveProfile(text(args, 'profile')!)
         return { json: { schemaVersion: 1, profile }, text: stringify(profile) }
       },
     },
