@@ -143,7 +143,7 @@ export function describeBench(bench: Bench): string {
     )
   for (const { threads, operators } of bench.rows) {
     if (operators.length === 0) continue
-    lines.push('', `time by operator, ${threads} threads (a session of its own, slower)`)
+    lines.push('', `time by operator, ${threads === 1 ? '1 thread' : `${threads} threads`} (a session of its own, slower)`)
     for (const { operator, meanNs, calls } of operators) lines.push(`  ${operator.padEnd(24)} ${formatNs(meanNs).padStart(10)}  ${calls} nodes`)
   }
   return lines.join('\n')

@@ -1,4 +1,4 @@
-import { formatNs, formatTime, printable } from '../report/format.ts'
+import { formatSpeedup, formatTime, printable } from '../report/format.ts'
 import type { RunSummary } from '../store/run-index.ts'
 
 /** One line a run, one more for each of its devices. */
@@ -10,7 +10,7 @@ export function describeRunList(rows: readonly RunSummary[]): string {
 function describeRow({ runId, createdAt, model, results, problem }: RunSummary): string {
   const head = [runId, createdAt && formatTime(createdAt), model && printable(model.path), problem].filter(Boolean).join('  ')
   const devices = results.map(
-    (result) => `    ${printable(result.device)}  ${result.status}${result.floatP50Ns && result.int8P50Ns ? `  float ${formatNs(result.floatP50Ns)}, int8 ${formatNs(result.int8P50Ns)}` : ''}`,
+    (result) => `    ${printable(result.device)}  ${result.status}${result.floatP50Ns && result.int8P50Ns ? `  int8 at ${formatSpeedup(result.floatP50Ns / result.int8P50Ns)} the speed of float` : ''}`,
   )
   return [head, ...devices].join('\n')
 }
