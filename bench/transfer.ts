@@ -52,6 +52,7 @@ try {
   const scp = (from: string, to: string) =>
     run('scp', [...sshArgs, '-q', '-P', String(sshd.port), from, `${sshd.user}@127.0.0.1:${to}`])
   const ours = (from: string, to: string) => connection.upload(from, to, silentProgress())
+  await connection.upload(big, join(folder, 'to-ours'), silentProgress())
   const times = { scp: [] as number[], ours: [] as number[] }
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? (['scp', 'ours'] as const) : (['ours', 'scp'] as const)

@@ -6,6 +6,7 @@ import { type Wait, withDeadline } from './deadline.ts'
 import { BoundedOutput, defaultMaxOutputBytes } from './output.ts'
 import { lastLine, printable } from './printable.ts'
 import { quoteCommand } from './quote.ts'
+import { BulkSftp } from './sftp-bulk.ts'
 import { openSftp, sftpRead } from './sftp-read.ts'
 import { type ByteSource, sftpWrite } from './sftp-write.ts'
 import { Slots } from './slots.ts'
@@ -18,6 +19,8 @@ const defaultDeadlineMs = 60_000
 /** Slower than this, a transfer is given up. */
 const minUploadBytesPerSecond = 8 * 1024
 const uploadChunkBytes = 256 * 1024
+/** From this size on a file gets a channel of its own. */
+const bulkBytes = 1024 * 1024
 /** SSH_FX_FAILURE of draft-ietf-secsh-filexfer-02. */
 const generalFailure = 4
 
@@ -39,6 +42,8 @@ export class SshConnection implements Connection {
   readonly #slots = new Slots(maxChannels)
   readonly #lost: Promise<never>
   #sftp: Promise<SFTPWrapper | null> | undefined
+  readonly #bulkTurn = new Slots(1)
+  #bulk: BulkSftp | null = null
   #closing = false
 
   constructor(link: SshLink) {
@@ -115,7 +120,14 @@ export class SshConnection implements Connection {
         tick(sentBytes)
       }
       try {
-        const work = sftpWrite(sftp, remotePath, source, sizeBytes, sent, () => wanted)
+        const work =
+          sizeBytes < bulkBytes
+            ? sftpWrite(sftp, remotePath, source, sizeBytes, sent, () => wanted)
+            : this.#bulkTurn.use(async () => {
+                if (this.#bulk === null || this.#bulk.ended) this.#bulk = await BulkSftp.open(this.#client)
+                if (this.#bulk === null) throw new Error('no SFTP channel')
+                await this.#bulk.write(remotePath, source, sizeBytes, sent, () => wanted)
+              })
         await withDeadline(wait, Promise.race([work, this.#lost]), () => {
           wanted = false
         })
