@@ -66,6 +66,15 @@ export const constraints: readonly Constraint[] = [
     check: (node) => (node.op.kind === 'Gemm' && node.op.transA ? saw('transA') : ok),
   },
   {
+    id: 'clip-holds-zero',
+    sentence: 'The bounds of a Clip hold 0, which every integer type represents exactly.',
+    basis: 'documented',
+    check({ op }) {
+      if (op.kind !== 'Clip') return ok
+      return op.min <= 0 && op.max >= 0 && op.min < op.max ? ok : saw(`${op.min} to ${op.max}`)
+    },
+  },
+  {
     id: 'resize-nearest',
     sentence: 'A Resize is nearest and stays inside its input.',
     basis: 'observed',

@@ -131,7 +131,7 @@ function fuseActivations(context: Context, placements: Map<Node, PlannedNode>): 
         max: Math.min(max, follower.signature.max),
       }
       // 0 must stay representable, and the range must not be empty
-      if (clipped.min > 0 || clipped.max <= 0) break
+      if (clipped.min > 0 || clipped.max < 0 || clipped.min >= clipped.max) break
       ;({ min, max } = clipped)
       placements.set(next, {
         ...follower,

@@ -1,6 +1,6 @@
 import { EdgewrightError } from '../../src/error.ts'
 import { activationRange } from '../../src/quantize/activation-range.ts'
-import { type Affine, affineOf } from '../../src/quantize/affine.ts'
+import { type Affine, affineOf, integerRange } from '../../src/quantize/affine.ts'
 import type { ActivationRangeMethod, Ranges } from '../../src/quantize/ranges.ts'
 import type { Plan } from './plan.ts'
 
@@ -54,7 +54,13 @@ export class ActivationScales {
     const ends = sources.map((source) => this.#rangeOf(source))
     const min = Math.min(...ends.map((end) => end.min))
     const max = Math.max(...ends.map((end) => end.max))
-    return affineOf(min, max, this.#dtype)
+    const affine = affineOf(min, max, this.#dtype)
+    if (min !== 0 || max !== 0) return affine
+    // never seen above or below 0: the type must still saturate where the activation clips
+    const [low, high] = integerRange[this.#dtype]
+    const clips = sources.map((source) => this.#clips.get(source))
+    if (clips.every((clip) => clip?.min === 0)) return { ...affine, zeroPoint: low }
+    return clips.every((clip) => clip?.max === 0) ? { ...affine, zeroPoint: high } : affine
   }
 
   #rangeOf(name: string): Bounds {

@@ -8,8 +8,15 @@ import { calibrate } from '../../src/quantize/calibrate.ts'
 import { onnxruntime } from '../../targets/onnxruntime/index.ts'
 import { unsignedTwin } from '../../targets/onnxruntime/unsigned-twin.ts'
 import type { TargetOptions } from '../../targets/target.ts'
-import { arm64Options, compileAndRun, evaluatorOf, randomFeeds, x64Options } from './onnxruntime-run.ts'
-import { SmallGraph } from './small-graphs.ts'
+import {
+  arm64Options,
+  compileAndRun,
+  evaluatorOf,
+  randomFeeds,
+  sessionOf,
+  x64Options,
+} from './onnxruntime-run.ts'
+import { convOp, SmallGraph } from './small-graphs.ts'
 
 /** conv → relu → conv → global pool → gemm → softmax. */
 function classifier(): Graph {
@@ -264,4 +271,43 @@ test('a value that a subgraph uses by name stays float under that name', async (
   assert.deepEqual(typed.values.get(a)!.type, graph.values.get(a)!.type)
   const maker = typed.nodes.find((node) => node.outputs.includes(a))!
   assert.equal(maker.op.kind, 'Convert')
+})
+
+test('a Relu that calibration never saw above 0 still gives 0 for what is below', async () => {
+  for (const options of [x64Options, arm64Options]) {
+    const g = new SmallGraph()
+    const x = g.input('x', 1, 1, 2, 2)
+    const c = g.node(convOp({ pad: 0 }), [x, g.constant([1, 1, 1, 1], [1])])
+    const y = g.node(
+      convOp({ pad: 0 }),
+      [g.node({ kind: 'Relu' }, [c], 'relu'), g.constant([1, 1, 1, 1], [1])],
+      'last',
+    )
+    const graph = g.finish(y)
+    const ranges = new Map([
+      ['x', { min: -4, max: 4 }],
+      ['relu_out', { min: 0, max: 0 }],
+      ['last_out', { min: -4, max: 4 }],
+    ])
+    const bytes = onnxruntime
+      .emit(onnxruntime.prepare(graph, ranges, options).graph, options)
+      .files.get('model.onnx')!
+    const evaluator = await createOnnxEvaluator(bytes, sessionOf(options))
+    const data = Float32Array.of(-4, -2, -1, 0)
+    const [result] = (
+      await evaluator.run(new Map([['x', { dtype: 'float32', shape: [1, 1, 2, 2], data }]]))
+    ).values()
+    assert.deepEqual(
+      [...(result!.data as Float32Array)].map((v) => v + 0),
+      [0, 0, 0, 0],
+    )
+  }
+})
+
+test('a Clip whose bounds do not hold 0 stays in float', async () => {
+  const g = new SmallGraph()
+  const clipped = g.node({ kind: 'Clip', min: 0.5, max: 1 }, [g.conv(g.input('x', 1, 3, 8, 8), 8)], 'clip')
+  const { executed, sqnrDb } = await compileAndRun(g.finish(g.conv(clipped, 4)), x64Options, 40)
+  assert.equal(executed.Clip, 1)
+  assert.ok(sqnrDb > 30, String(sqnrDb))
 })
