@@ -84,6 +84,7 @@ function optionsOf(constraints: CompileConstraints, recipe: Recipe): TargetOptio
   const narrowed: BoardConstraint[] = []
   const sentence = constraints.notes.map((note) => note.sentence).join(' ')
   if (!constraints.perChannelAllowed) narrowed.push({ kind: 'per-tensor-weights', sentence })
+  if (constraints.perChannelOperators) narrowed.push({ kind: 'per-channel-only', operators: constraints.perChannelOperators, sentence })
   return {
     cpu: { architecture: constraints.cpu.architecture as 'aarch64' | 'x86_64', features: constraints.cpu.features },
     scheme: recipe.scheme,

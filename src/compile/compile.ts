@@ -238,7 +238,7 @@ export function describeCompiled(compiled: Compiled): string {
   if (quality.float !== null && quality.compiled !== null)
     lines.push(`  ${quality.metric.padEnd(10)} float ${percent(quality.float)}, compiled ${percent(quality.compiled)}`)
   for (const candidate of compiled.candidates)
-    lines.push(`  ${candidate.kept ? 'kept' : 'tried'}       ${candidate.name}: ${candidate.sqnrDb === null ? 'exact' : `${candidate.sqnrDb.toFixed(2)} dB`} on ${candidate.samples} held-out samples`)
+    lines.push(`  ${(candidate.kept ? 'kept' : 'tried').padEnd(10)} ${candidate.name}: ${candidate.sqnrDb === null ? 'exact' : `${candidate.sqnrDb.toFixed(2)} dB`} on ${candidate.samples} held-out samples`)
   for (const { sentence, basis } of board.reasons) lines.push(`  board      ${sentence} (${basis})`)
   for (const { where, reason } of compiled.decisions) lines.push(`  decision   ${where}: ${reason}`)
   return lines.join('\n')

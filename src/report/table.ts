@@ -97,29 +97,29 @@ const columns: readonly Column[] = [
     title: 'p50',
     align: 'right',
     priority: 9,
-    float: ({ baseline }) => time(baseline?.latency?.p50Ns),
-    int8: ({ latency }) => time(latency?.p50Ns),
+    float: (result) => boardTime(result, result.baseline?.latency?.p50Ns, 'p50'),
+    int8: (result) => boardTime(result, result.latency?.p50Ns, 'p50'),
   },
   {
     title: 'p90',
     align: 'right',
     priority: 2,
-    float: ({ baseline }) => time(baseline?.latency?.p90Ns),
-    int8: ({ latency }) => time(latency?.p90Ns),
+    float: (result) => boardTime(result, result.baseline?.latency?.p90Ns, 'p90'),
+    int8: (result) => boardTime(result, result.latency?.p90Ns, 'p90'),
   },
   {
     title: 'p99',
     align: 'right',
     priority: 5,
-    float: ({ baseline }) => time(baseline?.latency?.p99Ns),
-    int8: ({ latency }) => time(latency?.p99Ns),
+    float: (result) => boardTime(result, result.baseline?.latency?.p99Ns, 'p99'),
+    int8: (result) => boardTime(result, result.latency?.p99Ns, 'p99'),
   },
   {
     title: 'speed',
     align: 'right',
     priority: 8,
     float: () => '',
-    int8: ({ speedup }) => (speedup === null ? '' : formatRatio(speedup)),
+    int8: ({ speedup, conditions }) => (speedup === null ? '' : conditions?.emulated ? `(${formatRatio(speedup)})` : formatRatio(speedup)),
   },
   {
     title: 'peak memory',
@@ -129,6 +129,12 @@ const columns: readonly Column[] = [
     int8: ({ memory }) => bytesOr(memory?.peakRssBytes),
   },
 ]
+
+/** An emulator's times are no board's: they stay in the document, out of the table. */
+function boardTime({ conditions }: RunResult, ns: number | null | undefined, name: string): string {
+  if (!conditions?.emulated) return time(ns)
+  return name === 'p50' ? 'emulated' : ''
+}
 
 function table(results: readonly RunResult[], width: number, paint: Paint): string[] {
   const filled = columns
@@ -188,7 +194,7 @@ function notes(result: RunResult, width: number, paint: Paint): string[] {
   if (result.calibrated === false)
     say('Not calibrated: ranges come from random inputs, so accuracy means nothing yet.', 'yellow')
   if (result.conditions?.emulated)
-    say(`Emulated (${printable(result.conditions.emulated)}): these times are not a board’s.`, 'yellow')
+    say(`Emulated (${printable(result.conditions.emulated)}): times are the emulator’s, not a board’s, and their ratio is no forecast.`, 'yellow')
   for (const { code, message, hint } of result.warnings)
     say(`warning ${code}: ${printable(message)} ${printable(hint)}`, 'yellow')
   return lines.length === 0 ? [] : [paint(printable(result.device), 'bold'), ...lines]

@@ -54,13 +54,15 @@ export async function execute(board: OpenedBoard, tools: Provisioned, execution:
 export async function follow(board: OpenedBoard, id: string, progress: Progress): Promise<{ collected: Collected; exitCode: number | null }> {
   const parser = createEventParser()
   const collector = createCollector()
+  let inferences = 0
   const { exitCode } = await followRun(
     board.device,
     id,
     (chunk) => {
       for (const event of parser.push(chunk)) {
         collector.add(event)
-        if (event.type === 'latency' || event.type === 'inferred') progress.tick(collector.result().steps.length, 0, 'steps')
+        if (event.type === 'latency') progress.tick((inferences += event.ns.length), 0, 'inferences')
+        if (event.type === 'inferred') progress.tick(event.count, 0, 'samples')
       }
     },
     { progress, reconnect: board.reconnect },

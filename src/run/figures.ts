@@ -37,9 +37,10 @@ export function figureOf(result: RunResult, metric: BudgetMetric): number | null
 
 export function describeBudget(outcome: BudgetOutcome & { readonly device: string }): string {
   const { budget, device } = outcome
-  if (outcome.status === 'unknown') return `unknown   ${budget.written} on ${device}: this run has no such figure`
+  const what = `${budget.written}, ${device}`
+  if (outcome.status === 'unknown') return `unknown   ${what}  this run has no such figure`
   const value = format(outcome.value, budgetMetrics[budget.metric])
-  return outcome.status === 'broken' ? `BROKEN    ${budget.written} on ${device}: it is ${value}` : `kept      ${budget.written} on ${device}: it is ${value}`
+  return `${outcome.status === 'broken' ? 'BROKEN' : 'kept  '}    ${what}  it is ${value}`
 }
 
 function format(value: number, unit: 'time' | 'fraction' | 'bytes' | 'ratio'): string {

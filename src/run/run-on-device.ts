@@ -156,6 +156,7 @@ function resultOf(input: ResultInput): RunResult {
     mcNemarP: compiled.quality.floatRight.length > 0 ? mcnemarTest(compiled.quality.floatRight, compiled.quality.compiledRight).pValue : null,
     int8MayLose: board.constraints.int8MayLose,
     fixedRate: request.rateHz > 0,
+    emulated: input.survey.emulator !== null,
   }
   return {
     status: 'ok',

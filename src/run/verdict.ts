@@ -15,10 +15,16 @@ export interface VerdictInput {
   /** Cores without dot product and the like. */
   readonly int8MayLose: boolean
   readonly fixedRate: boolean
+  /** An emulator's speed says nothing of a board's. */
+  readonly emulated: boolean
 }
 
 /** Which of the two to ship on this board, in one sentence of figures. */
 export function verdictOf(input: VerdictInput): NonNullable<RunResult['verdict']> {
+  if (input.emulated) {
+    const known = [sizeFact(input), accuracyFact(input)].filter(Boolean).join(', ')
+    return { choice: 'undecided', sentence: `Emulated, so speed is not judged: int8 is ${known}.` }
+  }
   const facts = [speedFact(input), sizeFact(input), accuracyFact(input)].filter(Boolean).join(', ')
   if (losesAccuracy(input)) return { choice: 'float', sentence: `Float: int8 loses accuracy beyond chance (${facts}).` }
   if (input.speedup === null) return { choice: 'undecided', sentence: `Not measured side by side${facts ? `: ${facts}` : ''}.` }
@@ -28,7 +34,7 @@ export function verdictOf(input: VerdictInput): NonNullable<RunResult['verdict']
 }
 
 export function verdictWarnings(input: VerdictInput): Warning[] {
-  if (input.speedup === null || input.speedup > 1 - equalSpeed) return []
+  if (input.emulated || input.speedup === null || input.speedup > 1 - equalSpeed) return []
   return [
     {
       code: 'INT8_SLOWER',

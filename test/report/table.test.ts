@@ -51,7 +51,7 @@ test('a failed device is named with its error and hides none of the others', () 
     text,
     /nvidia@lab-orin\.local\n {2}failed: The board lab-orin\.local does not answer\. \(DEVICE_UNREACHABLE\)\n {2}saw: connect ETIMEDOUT\n {2}hint: Is it on/,
   )
-  assert.match(text, /Emulated \(qemu-aarch64 8\.2\): these times are not a board’s\./)
+  assert.match(text, /Emulated \(qemu-aarch64 8\.2\): times are the emulator’s, not a board’s/)
   assert.match(text, /warning CLOCK_NOT_FIXED/)
 })
 

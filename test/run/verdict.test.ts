@@ -9,6 +9,7 @@ const fast: VerdictInput = {
   mcNemarP: 1,
   int8MayLose: false,
   fixedRate: false,
+  emulated: false,
 }
 
 test('int8 is chosen where it is faster and loses nothing beyond chance', () => {
@@ -43,4 +44,11 @@ test('medians within five per cent are not called a difference', () => {
 
 test('without a measurement nothing is decided', () => {
   assert.equal(verdictOf({ ...fast, speedup: null }).choice, 'undecided')
+})
+
+test('an emulated board decides nothing on speed', () => {
+  const verdict = verdictOf({ ...fast, emulated: true })
+  assert.equal(verdict.choice, 'undecided')
+  assert.doesNotMatch(verdict.sentence, /faster|slower/)
+  assert.deepEqual(verdictWarnings({ ...fast, speedup: 0.5, emulated: true }), [])
 })
