@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cleanRun, collectRun, followRun, startRun } from '../deploy/run.ts'
+import { abortRun, cleanRun, collectRun, followRun, startRun } from '../deploy/run.ts'
+import { EdgewrightError, toEdgewrightError } from '../error.ts'
 import { type Collected, createCollector } from '../measure/collect.ts'
 import { encodePlan } from '../measure/encode-plan.ts'
 import { createEventParser } from '../measure/events.ts'
@@ -41,13 +42,33 @@ export async function execute(board: OpenedBoard, tools: Provisioned, execution:
     { id, files, command: [tools.runner, `${folder}/plan.json`, `-`], holder: holderName() },
     { progress },
   )
-  const { collected, exitCode } = await follow(board, id, progress)
+  const { collected, exitCode } = await followOrLeave(board, id, progress)
   const failure = runnerFailure(collected.end, device.name, exitCode)
   if (failure) throw failure
   const names = [...execution.fetch, ...collected.operators.map(({ file }) => file)].map((name) => name.split('/').at(-1)!)
   const fetched = await collectRun(board.device, id, names)
   await cleanRun(board.device, id)
   return { collected, files: fetched }
+}
+
+/** Ctrl-C ends the run on the board and leaves nothing of it; a lost connection leaves it going, and says how to collect it. */
+async function followOrLeave(board: OpenedBoard, id: string, progress: Progress): ReturnType<typeof follow> {
+  try {
+    return await follow(board, id, progress)
+  } catch (thrown) {
+    const error = toEdgewrightError(thrown)
+    if (progress.signal.aborted) {
+      await abortRun(board.device, id)
+      await cleanRun(board.device, id)
+    }
+    if (error.code !== 'DEVICE_LOST') throw error
+    throw new EdgewrightError('DEVICE_LOST', error.message, {
+      where: error.where,
+      saw: error.saw,
+      hint: `The run goes on there: collect it with edgewright bench … --attach ${id}.`,
+      cause: error,
+    })
+  }
 }
 
 /** Collects a run that was started before, by this process or one whose connection was lost. */
