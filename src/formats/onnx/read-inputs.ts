@@ -1,130 +1,11 @@
 import { EdgewrightError } from '../../error.ts'
-import type { ShapeSignature, TensorType } from '../../graph/types.ts'
+import type { TensorType } from '../../graph/types.ts'
 import { elementCount } from '../../tensor.ts'
+import type { DeclaredInput } from '../bind-inputs.ts'
 import { dtypeOfDataType, type OnnxDimension, type OnnxTensorType, type OnnxValueInfo } from './proto.ts'
 
-export interface BoundInputs {
-  readonly types: ReadonlyMap<string, TensorType>
-  readonly signatures: readonly ShapeSignature[]
-  /** Whether the file left any dimension open. */
-  readonly open: boolean
-  /** What an open leading dimension was bound to; 1 where none is open. */
-  readonly batch: number
-}
-
-/**
- * Static types of the graph's inputs. A dimension is what the user says, else what the file fixes, else what the same
- * symbol is elsewhere; an open leading dimension is the batch. Anything else must be said.
- * @throws MODEL_SHAPE_MISSING, MODEL_SHAPE_INVALID
- */
-export function bindInputs(
-  inputs: readonly OnnxValueInfo[],
-  shapes: Readonly<Record<string, readonly number[]>>,
-  batch: number,
-): BoundInputs {
-  requireKnownNames(inputs, shapes)
-  if (!Number.isSafeInteger(batch) || batch < 1)
-    throw new EdgewrightError('USAGE', 'The batch size must be a positive whole number.', {
-      saw: String(batch),
-    })
-  const symbols = new Map<string, number>()
-  for (const input of inputs) bindSymbols(input, shapes[input.name], symbols)
-  const types = new Map<string, TensorType>()
-  const signatures: ShapeSignature[] = []
-  let bound = 1
-  for (const input of inputs) {
-    if (types.has(input.name))
-      throw new EdgewrightError(
-        'MODEL_BROKEN',
-        `Two inputs of the model are named ${JSON.stringify(input.name)}.`,
-      )
-    const { dtype, dimensions } = declared(input)
-    const asked = shapes[input.name]
-    if (!dimensions && !asked) throw missing(input.name, 'its shape', [])
-    const signature = (dimensions ?? asked!).map((dimension) =>
-      typeof dimension === 'number' && !dimensions ? null : dimension,
-    )
-    signatures.push({ name: input.name, dimensions: signature })
-    const shape = signature.map((dimension, i) => {
-      if (asked) return asked[i]!
-      if (typeof dimension === 'number') return dimension
-      if (dimension !== null && symbols.has(dimension)) return symbols.get(dimension)!
-      if (i > 0)
-        throw missing(
-          input.name,
-          `its dimension ${i}${dimension ? ` (${JSON.stringify(dimension)})` : ''}`,
-          signature,
-        )
-      if (dimension !== null) symbols.set(dimension, batch)
-      return batch
-    })
-    if (signature.length > 0 && typeof signature[0] !== 'number') bound = Math.max(bound, shape[0]!)
-    if (!(elementCount(shape) <= 2 ** 32))
-      throw new EdgewrightError('MODEL_TOO_LARGE', 'An input of the model has more than 2^32 elements.', {
-        where: input.name,
-        saw: `[${shape.join(',')}]`,
-      })
-    types.set(input.name, { dtype, shape, quantization: null })
-  }
-  const open = signatures.some(({ dimensions }) =>
-    dimensions.some((dimension) => typeof dimension !== 'number'),
-  )
-  return { types, signatures, open, batch: bound }
-}
-
-function requireKnownNames(
-  inputs: readonly OnnxValueInfo[],
-  shapes: Readonly<Record<string, readonly number[]>>,
-): void {
-  for (const name of Object.keys(shapes)) {
-    if (inputs.some((input) => input.name === name)) continue
-    throw new EdgewrightError(
-      'MODEL_SHAPE_INVALID',
-      `The model has no input named ${JSON.stringify(name)}.`,
-      {
-        where: name,
-        hint: `Its inputs are ${inputs.map((input) => input.name).join(', ')}.`,
-      },
-    )
-  }
-}
-
-/** What the user said about one input holds for the same symbol in all. */
-function bindSymbols(
-  input: OnnxValueInfo,
-  asked: readonly number[] | undefined,
-  symbols: Map<string, number>,
-): void {
-  if (!asked) return
-  const { dimensions } = declared(input)
-  const invalid = (message: string, saw: string) =>
-    new EdgewrightError(
-      'MODEL_SHAPE_INVALID',
-      `The shape given for input ${JSON.stringify(input.name)} ${message}.`,
-      { where: input.name, saw },
-    )
-  if (asked.some((size) => !Number.isSafeInteger(size) || size < 0))
-    throw invalid('is not of whole numbers', `[${asked.join(',')}]`)
-  if (!dimensions) return
-  const stated = `[${dimensions.map((dimension) => dimension ?? '?').join(',')}]`
-  if (dimensions.length !== asked.length)
-    throw invalid('has another rank than the model’s', `[${asked.join(',')}] for ${stated}`)
-  for (const [i, dimension] of dimensions.entries()) {
-    const size = asked[i]!
-    if (
-      typeof dimension === 'number'
-        ? dimension !== size
-        : dimension !== null && (symbols.get(dimension) ?? size) !== size
-    )
-      throw invalid('does not fit the model', `[${asked.join(',')}] for ${stated}`)
-    if (typeof dimension === 'string') symbols.set(dimension, size)
-  }
-}
-
-function declared(input: OnnxValueInfo): {
-  dtype: TensorType['dtype']
-  dimensions: (number | string | null)[] | null
-} {
+/** @throws OPERATOR_UNSUPPORTED for what is not a tensor of a type that we know; MODEL_BROKEN */
+export function declaredInput(input: OnnxValueInfo): DeclaredInput {
   const tensor = input.type?.tensorType
   if (!tensor)
     throw new EdgewrightError('OPERATOR_UNSUPPORTED', 'An input of the model is not a tensor.', {
@@ -143,7 +24,7 @@ function declared(input: OnnxValueInfo): {
       where: input.name,
       saw: String(tensor.shape.dim.length),
     })
-  return { dtype, dimensions: tensor.shape?.dim.map(dimensionOf) ?? null }
+  return { name: input.name, dtype, dimensions: tensor.shape?.dim.map(dimensionOf) ?? null }
 }
 
 /** Some exporters write 0 or −1 for an open dimension. */
@@ -159,27 +40,4 @@ export function completeType(tensor: OnnxTensorType | null | undefined): TensorT
   const shape = tensor.shape.dim.map(({ dimValue }) => (dimValue === null ? -1 : Number(dimValue)))
   if (shape.some((size) => size < 0) || !(elementCount(shape) <= 2 ** 32)) return null
   return { dtype, shape, quantization: null }
-}
-
-function missing(
-  name: string,
-  what: string,
-  signature: readonly (number | string | null)[],
-): EdgewrightError {
-  const example =
-    signature.length > 0
-      ? signature
-          .map((dimension, i) => (typeof dimension === 'number' ? dimension : i === 0 ? 1 : 224))
-          .join(',')
-      : '1,3,224,224'
-  return new EdgewrightError(
-    'MODEL_SHAPE_MISSING',
-    `The model leaves open ${what} of input ${JSON.stringify(name)}.`,
-    {
-      where: name,
-      saw:
-        signature.length > 0 ? `[${signature.map((dimension) => dimension ?? '?').join(',')}]` : 'no shape',
-      hint: `Say its shape: --shape ${name}=${example}`,
-    },
-  )
 }

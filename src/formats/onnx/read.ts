@@ -2,7 +2,8 @@ import { EdgewrightError } from '../../error.ts'
 import type { Model, TensorType } from '../../graph/types.ts'
 import { decodeModel, type OnnxGraph, type OnnxModel } from './proto.ts'
 import { type InferOpaque, modelMaking } from './read-host-run.ts'
-import { bindInputs, type BoundInputs, completeType } from './read-inputs.ts'
+import { bindInputs, type BoundInputs } from '../bind-inputs.ts'
+import { completeType, declaredInput } from './read-inputs.ts'
 import { inlineFunctions } from './read-functions.ts'
 import { importGraph, type ImportTask } from './read-import.ts'
 import { prepareNodes } from './read-prepare.ts'
@@ -42,7 +43,7 @@ export async function readOnnx(source: OnnxSource, options: ReadOnnxOptions = {}
   const opsets = opsetsOf(model, where)
   const initialized = new Set(graph.initializer.map(({ name }) => name))
   const inputs = graph.input.filter(({ name }) => !initialized.has(name))
-  const bound = bindInputs(inputs, options.shapes ?? {}, options.batch ?? 1)
+  const bound = bindInputs(inputs.map(declaredInput), options.shapes ?? {}, options.batch ?? 1)
   const nodes = prepareNodes(graph, inlineFunctions(model, graph, opsets))
   const task: ImportTask = { graph, nodes, bound, folder, declared: declaredTypes(graph, bound, options) }
   const { read, warnings } = await importWithHost(task, model, options)
