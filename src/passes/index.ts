@@ -12,6 +12,7 @@ import type { Pass } from './pass.ts'
 import { removeNoOps } from './remove-no-ops.ts'
 
 export { foldPreprocessing } from './fold-preprocessing.ts'
+export { convertLayout, type LayoutOptions, layoutPass } from './layout.ts'
 export { type Pass, type PassNote, runPasses } from './pass.ts'
 
 /**
