@@ -16,8 +16,7 @@
 /** Files and buffers of an infer step, kept apart from the inputs that are measured with. */
 struct streams {
   int *in, *out;
-  void **data;
-  ort_value **values;
+  struct feed feed;
   size_t *out_bytes;
 };
 
@@ -43,10 +42,7 @@ static bool open_streams(size_t index, const struct plan_step *step, struct sess
     tensor_bytes(session->inputs[i].element, &session->inputs[i].shape, &bytes);
     streams->in[i] = input_open(session, step->inputs[i], (uint64_t)bytes * (uint64_t)step->count);
     if (streams->in[i] < 0) return false;
-    streams->data[i] = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    if (!streams->data[i]) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
-    streams->values[i] = tensor_over(session, &session->inputs[i], streams->data[i], bytes);
-    if (!streams->values[i]) return false;
+    if (!feed_input(session, &streams->feed, i, bytes)) return false;
   }
   for (size_t i = 0; i < session->output_count; i++) {
     streams->out[i] = open(step->outputs[i], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -58,12 +54,9 @@ static bool open_streams(size_t index, const struct plan_step *step, struct sess
 static bool infer_sample(const struct plan_step *step, struct runnable *runnable, struct streams *streams, bool first_sample) {
   struct session *session = &runnable->session;
   int64_t ns;
-  for (size_t i = 0; i < session->input_count; i++) {
-    size_t bytes;
-    tensor_bytes(session->inputs[i].element, &session->inputs[i].shape, &bytes);
-    if (!input_read(session, streams->in[i], step->inputs[i], streams->data[i], bytes)) return false;
-  }
-  bool ok = session_run(session, streams->values, &ns);
+  for (size_t i = 0; i < session->input_count; i++)
+    if (!input_read(session, streams->in[i], step->inputs[i], streams->feed.data[i], streams->feed.bytes[i])) return false;
+  bool ok = session_run(session, &streams->feed, &ns);
   if (ok && !runnable->had_first) emit_first(runnable, ns);
   for (size_t i = 0; ok && i < session->output_count; i++) {
     size_t bytes;
@@ -90,17 +83,14 @@ bool infer_run(size_t index, const struct plan_step *step, struct runnable *runn
   struct streams streams = {
       .in = malloc((session->input_count + 1) * sizeof(int)),
       .out = malloc((session->output_count + 1) * sizeof(int)),
-      .data = calloc(session->input_count + 1, sizeof(void *)),
-      .values = calloc(session->input_count + 1, sizeof(ort_value *)),
       .out_bytes = calloc(session->output_count + 1, sizeof(size_t)),
   };
-  bool ok = streams.in && streams.out && streams.data && streams.values && streams.out_bytes;
-  if (!ok) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
+  if (!streams.in || !streams.out || !streams.out_bytes) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
   memset(streams.in, 0xff, (session->input_count + 1) * sizeof(int));
   memset(streams.out, 0xff, (session->output_count + 1) * sizeof(int));
 
   int64_t told_ns = now_ns();
-  ok = affinity_apply(session->plan) && open_streams(index, step, session, &streams);
+  bool ok = feed_open(session, &streams.feed) && affinity_apply(session->plan) && open_streams(index, step, session, &streams);
   while (ok && *count < step->count && !interrupted()) {
     ok = infer_sample(step, runnable, &streams, *count == 0);
     *count += ok;
@@ -116,11 +106,9 @@ bool infer_run(size_t index, const struct plan_step *step, struct runnable *runn
     if (streams.out[i] >= 0) close(streams.out[i]);
   }
   if (ok && *count == step->count) emit_inferred(index, *count);
-  for (size_t i = 0; i < session->input_count; i++) {
+  for (size_t i = 0; i < session->input_count; i++)
     if (streams.in[i] >= 0) close(streams.in[i]);
-    if (streams.values[i]) ORT(session->library->table, ReleaseValue)(streams.values[i]);
-    free(streams.data[i]);
-  }
-  free(streams.in), free(streams.out), free(streams.data), free(streams.values), free(streams.out_bytes);
+  feed_close(session, &streams.feed);
+  free(streams.in), free(streams.out), free(streams.out_bytes);
   return ok;
 }

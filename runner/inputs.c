@@ -18,16 +18,16 @@ bool inputs_bind(struct session *session) {
       (plan->shape_count && plan->shape_count != session->input_count))
     return emit_error("INPUT_COUNT", "%s: the model has %zu inputs, the plan gives %zu files and %zu shapes", plan->id,
                       session->input_count, plan->input_count, plan->shape_count), false;
-  for (size_t i = 0; i < session->input_count; i++) {
-    struct tensor_info *info = &session->inputs[i];
-    size_t bytes;
+  for (size_t i = 0; i < session->input_count; i++)
     if (!close_shape(session, i)) return false;
+  if (session->backend->prepare && !session->backend->prepare(session)) return false;
+  for (size_t i = 0; i < session->input_count; i++) {
+    const struct tensor_info *info = &session->inputs[i];
+    size_t bytes;
     if (!tensor_bytes(info->element, &info->shape, &bytes))
       return emit_error("INPUT_UNSUPPORTED", "%s: input %s is %s or larger than 1 GiB", plan->id, info->name, element_name(info->element)), false;
-    // Rounded up for aligned_alloc; 64 is a cache line and the widest vector register.
-    void *data = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    if (!data) return emit_error("OUT_OF_MEMORY", "%s: input %s needs %zu bytes", plan->id, info->name, bytes), false;
-    session->input_data[i] = data;
+    if (!feed_input(session, &session->feed, i, bytes)) return false;
+    void *data = session->feed.data[i];
     if (plan->input_count) {
       int fd = input_open(session, plan->inputs[i], bytes);
       bool read = fd >= 0 && input_read(session, fd, plan->inputs[i], data, bytes);
@@ -36,7 +36,6 @@ bool inputs_bind(struct session *session) {
     } else {
       fill_random(info->element, data, bytes, plan->seed + i * UINT64_C(0x9e3779b97f4a7c15));
     }
-    if (!(session->input_values[i] = tensor_over(session, info, data, bytes))) return false;
   }
   return true;
 }
@@ -53,7 +52,7 @@ static bool close_shape(struct session *session, size_t index) {
     if (wanted && *dimension >= 0 && *dimension != wanted->dimensions[d])
       return emit_error("INPUT_SHAPE", "%s: dimension %zu of input %s is %lld, the plan says %lld", plan->id, d, info->name,
                         (long long)*dimension, (long long)wanted->dimensions[d]), false;
-    if (*dimension < 0) *dimension = wanted ? wanted->dimensions[d] : 1;
+    if (*dimension < 0) *dimension = wanted ? wanted->dimensions[d] : 1, info->resized = true;
   }
   return true;
 }
@@ -115,17 +114,17 @@ static void fill_random(int element, void *to, size_t bytes, uint64_t seed) {
   tensor_bytes(element, &one, &width);
   for (size_t i = 0; i + width <= bytes; i += width) {
     uint64_t value = 0;
-    if (element == ORT_FLOAT || element == ORT_BFLOAT16 || element == ORT_FLOAT16) {
+    if (element == ELEMENT_FLOAT32 || element == ELEMENT_BFLOAT16 || element == ELEMENT_FLOAT16) {
       float real = next_normal(&state);
       uint32_t bits;
       memcpy(&bits, &real, sizeof bits);
-      value = element == ORT_FLOAT ? bits : element == ORT_BFLOAT16 ? bits >> 16 : half_bits(real);
-    } else if (element == ORT_DOUBLE) {
+      value = element == ELEMENT_FLOAT32 ? bits : element == ELEMENT_BFLOAT16 ? bits >> 16 : half_bits(real);
+    } else if (element == ELEMENT_FLOAT64) {
       double real = next_normal(&state);
       memcpy(&value, &real, sizeof value);
     } else {
       value = next_random(&state) >> 8;
-      if (width > 2 || element == ORT_BOOL) value &= 1;
+      if (width > 2 || element == ELEMENT_BOOL) value &= 1;
     }
     memcpy(at + i, &value, width);
   }

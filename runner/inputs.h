@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-#include "ort.h"
+#include "session.h"
 
 /** Prepares a session's inputs once: closes open dimensions, then reads tensor files or fills from the seed. */
 bool inputs_bind(struct session *session);

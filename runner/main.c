@@ -7,10 +7,10 @@
 #include "emit.h"
 #include "inputs.h"
 #include "interrupt.h"
-#include "ort.h"
 #include "plan.h"
 #include "process.h"
 #include "sensors.h"
+#include "session.h"
 #include "steps.h"
 #include "version.h"
 
@@ -31,16 +31,18 @@ static int usage(void) {
 static int check_library(const char *path) {
   const char *code;
   char message[1024];
-  const struct library *library = library_open(path, &code, message, sizeof message);
+  const struct backend *backend = NULL;
+  const char *version = library_check(path, &backend, &code, message, sizeof message);
   event_begin("library");
   event_string("path", path);
-  event_string("version", library ? library->version : NULL);
-  if (!library) {
+  event_string("backend", backend ? backend->name : NULL);
+  event_string("version", version);
+  if (!version) {
     event_string("code", code);
     event_string("message", message);
   }
   event_end();
-  return library ? STATUS_OK : STATUS_FAILED;
+  return version ? STATUS_OK : STATUS_FAILED;
 }
 
 static void emit_tensors(const char *key, const struct tensor_info *infos, size_t count) {
@@ -80,11 +82,12 @@ static bool load(size_t index) {
   const struct session *session = &runnable->session;
   event_begin("loaded");
   event_string("artifact", artifact->id);
-  event_string("runtime", session->library->version);
+  event_string("runtime", session->runtime);
   event_integer("loadNs", session->load_ns);
   event_integer("rssBytes", resident_bytes());
   emit_tensors("inputs", session->inputs, session->input_count);
   emit_tensors("outputs", session->outputs, session->output_count);
+  if (session->backend->describe) session->backend->describe(session);
   event_end();
   emit_memory();
   return true;

@@ -7,6 +7,24 @@
 
 #include "clock.h"
 #include "emit.h"
+#include "ort_api.h"
+
+struct library {
+  char *path;
+  const ort_function *table;
+  const char *version;
+  ort_env *env;
+  ort_allocator *allocator;
+  ort_memory_info *memory;
+};
+
+/** A session's own: what Run takes, names and output values. */
+struct ort_state {
+  const struct library *library;
+  ort_session *handle;
+  const char **input_names, **output_names;
+  ort_value **output_values;
+};
 
 static struct library libraries[MAX_ARTIFACTS];
 static size_t library_count;
@@ -19,12 +37,12 @@ static bool succeeded(const ort_function *table, ort_status *status, char *messa
   return false;
 }
 
-struct library *library_open(const char *path, const char **code, char *message, size_t message_size) {
+static const struct library *library_open(const char *path, const char **code, char *message, size_t message_size) {
   for (size_t i = 0; i < library_count; i++)
     if (strcmp(libraries[i].path, path) == 0) return &libraries[i];
   *code = "LIBRARY_OPEN";
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) return snprintf(message, message_size, "%s", dlerror()), NULL;
+  void *handle = library_handle(path, message, message_size);
+  if (!handle) return NULL;
   const struct ort_api_base *(*get_base)(void);
   *(void **)&get_base = dlsym(handle, "OrtGetApiBase");
   if (!get_base) return snprintf(message, message_size, "%s: not an ONNX Runtime library", path), NULL;
@@ -46,16 +64,29 @@ struct library *library_open(const char *path, const char **code, char *message,
   return library;
 }
 
+static const char *library_version(const char *path, const char **code, char *message, size_t message_size) {
+  const struct library *library = library_open(path, code, message, message_size);
+  return library ? library->version : NULL;
+}
+
+static struct ort_state *state_of(const struct session *session) {
+  return session->state;
+}
+
+static const ort_function *table_of(const struct session *session) {
+  return state_of(session)->library->table;
+}
+
 /** True when the status is good; else emits an error event about this session. */
 static bool ok(const struct session *session, ort_status *status, const char *code) {
   char message[1024];
-  if (succeeded(session->library->table, status, message, sizeof message)) return true;
+  if (succeeded(table_of(session), status, message, sizeof message)) return true;
   emit_error(code, "%s: %s", session->plan->id, message);
   return false;
 }
 
 static bool create(struct session *session, const char *profile_prefix) {
-  const ort_function *table = session->library->table;
+  const ort_function *table = table_of(session);
   ort_options *options = NULL;
   bool made = ok(session, ORT(table, CreateSessionOptions)(&options), "MODEL_LOAD") &&
               ok(session, ORT(table, SetSessionExecutionMode)(options, ORT_SEQUENTIAL), "MODEL_LOAD") &&
@@ -65,7 +96,7 @@ static bool create(struct session *session, const char *profile_prefix) {
               (!profile_prefix || ok(session, ORT(table, EnableProfiling)(options, profile_prefix), "MODEL_LOAD"));
   if (made) {
     int64_t start = now_ns();
-    made = ok(session, ORT(table, CreateSession)(session->library->env, session->plan->model, options, &session->handle), "MODEL_LOAD");
+    made = ok(session, ORT(table, CreateSession)(state_of(session)->library->env, session->plan->model, options, &state_of(session)->handle), "MODEL_LOAD");
     session->load_ns = now_ns() - start;
   }
   if (options) ORT(table, ReleaseSessionOptions)(options);
@@ -73,7 +104,7 @@ static bool create(struct session *session, const char *profile_prefix) {
 }
 
 static bool describe_type(struct session *session, ort_type_info *type, struct tensor_info *info) {
-  const ort_function *table = session->library->table;
+  const ort_function *table = table_of(session);
   const ort_tensor_info *tensor = NULL;
   if (!ok(session, ORT(table, CastTypeInfoToTensorInfo)(type, &tensor), "MODEL_LOAD")) return false;
   if (!tensor) return true;
@@ -87,28 +118,27 @@ static bool describe_type(struct session *session, ort_type_info *type, struct t
 }
 
 static bool describe(struct session *session, bool input, size_t index, struct tensor_info *info) {
-  const struct library *library = session->library;
+  const struct library *library = state_of(session)->library;
   ort_type_info *type = NULL;
   char *name = NULL;
-  ort_status *status = input ? ORT(library->table, SessionGetInputName)(session->handle, index, library->allocator, &name)
-                             : ORT(library->table, SessionGetOutputName)(session->handle, index, library->allocator, &name);
+  ort_status *status = input ? ORT(library->table, SessionGetInputName)(state_of(session)->handle, index, library->allocator, &name)
+                             : ORT(library->table, SessionGetOutputName)(state_of(session)->handle, index, library->allocator, &name);
   if (!ok(session, status, "MODEL_LOAD")) return false;
   info->name = strdup(name);
   if (!ok(session, ORT(library->table, AllocatorFree)(library->allocator, name), "MODEL_LOAD") || !info->name) return false;
-  status = input ? ORT(library->table, SessionGetInputTypeInfo)(session->handle, index, &type)
-                 : ORT(library->table, SessionGetOutputTypeInfo)(session->handle, index, &type);
+  status = input ? ORT(library->table, SessionGetInputTypeInfo)(state_of(session)->handle, index, &type)
+                 : ORT(library->table, SessionGetOutputTypeInfo)(state_of(session)->handle, index, &type);
   if (!ok(session, status, "MODEL_LOAD")) return false;
   bool described = describe_type(session, type, info);
   ORT(library->table, ReleaseTypeInfo)(type);
   return described;
 }
 
-static bool describe_all(struct session *session, bool input, size_t count, struct tensor_info **infos, const char ***names, ort_value ***values) {
+static bool describe_all(struct session *session, bool input, size_t count, struct tensor_info **infos, const char ***names) {
   if (count > MAX_TENSORS) return emit_error("MODEL_LOAD", "%s: has %zu inputs or outputs", session->plan->id, count), false;
   *infos = calloc(count + 1, sizeof **infos);
   *names = calloc(count + 1, sizeof **names);
-  *values = calloc(count + 1, sizeof **values);
-  if (!*infos || !*names || !*values) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
+  if (!*infos || !*names) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
   for (size_t i = 0; i < count; i++) {
     if (!describe(session, input, i, &(*infos)[i])) return false;
     (*names)[i] = (*infos)[i].name;
@@ -116,74 +146,74 @@ static bool describe_all(struct session *session, bool input, size_t count, stru
   return true;
 }
 
-bool session_open(struct session *session, const struct plan_artifact *plan, const char *profile_prefix) {
+static bool open(struct session *session, const char *profile_prefix) {
   const char *code;
   char message[1024];
-  *session = (struct session){.plan = plan};
-  session->library = library_open(plan->library, &code, message, sizeof message);
-  if (!session->library) return emit_error(code, "%s: %s", plan->id, message), false;
-  const ort_function *table = session->library->table;
+  struct ort_state *state = session->state = calloc(1, sizeof *state);
+  if (!state) return emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false;
+  state->library = library_open(session->plan->library, &code, message, sizeof message);
+  if (!state->library) return emit_error(code, "%s: %s", session->plan->id, message), false;
+  const ort_function *table = state->library->table;
   if (!create(session, profile_prefix) ||
-      !ok(session, ORT(table, SessionGetInputCount)(session->handle, &session->input_count), "MODEL_LOAD") ||
-      !ok(session, ORT(table, SessionGetOutputCount)(session->handle, &session->output_count), "MODEL_LOAD") ||
-      !describe_all(session, true, session->input_count, &session->inputs, &session->input_names, &session->input_values) ||
-      !describe_all(session, false, session->output_count, &session->outputs, &session->output_names, &session->output_values))
+      !ok(session, ORT(table, SessionGetInputCount)(state->handle, &session->input_count), "MODEL_LOAD") ||
+      !ok(session, ORT(table, SessionGetOutputCount)(state->handle, &session->output_count), "MODEL_LOAD") ||
+      !describe_all(session, true, session->input_count, &session->inputs, &state->input_names) ||
+      !describe_all(session, false, session->output_count, &session->outputs, &state->output_names))
     return false;
-  session->input_data = calloc(session->input_count + 1, sizeof *session->input_data);
-  return session->input_data || (emit_error("OUT_OF_MEMORY", "%s: out of memory", plan->id), false);
+  state->output_values = calloc(session->output_count + 1, sizeof *state->output_values);
+  return state->output_values || (emit_error("OUT_OF_MEMORY", "%s: out of memory", session->plan->id), false);
 }
 
-void session_close(struct session *session) {
-  if (!session->handle) return;
-  const ort_function *table = session->library->table;
-  for (size_t i = 0; i < session->input_count; i++) {
-    if (session->input_values[i]) ORT(table, ReleaseValue)(session->input_values[i]);
-    free(session->input_data[i]);
-    free(session->inputs[i].name);
-  }
-  for (size_t i = 0; i < session->output_count; i++) free(session->outputs[i].name);
-  ORT(table, ReleaseSession)(session->handle);
-  free(session->inputs), free(session->outputs);
-  free(session->input_names), free(session->output_names);
-  free(session->input_values), free(session->output_values), free(session->input_data);
-  session->handle = NULL;
+static void close_session(struct session *session) {
+  struct ort_state *state = session->state;
+  if (state->handle) ORT(state->library->table, ReleaseSession)(state->handle);
+  free(state->input_names), free(state->output_names), free(state->output_values);
+  free(state);
 }
 
-char *session_end_profiling(struct session *session) {
-  const struct library *library = session->library;
+static char *end_profiling(struct session *session) {
+  const struct library *library = state_of(session)->library;
   char *file = NULL, *copy = NULL;
-  if (!ok(session, ORT(library->table, SessionEndProfiling)(session->handle, library->allocator, &file), "PROFILE_FAILED")) return NULL;
+  if (!ok(session, ORT(library->table, SessionEndProfiling)(state_of(session)->handle, library->allocator, &file), "PROFILE_FAILED")) return NULL;
   copy = strdup(file);
   ok(session, ORT(library->table, AllocatorFree)(library->allocator, file), "PROFILE_FAILED");
   return copy;
 }
 
-ort_value *tensor_over(const struct session *session, const struct tensor_info *info, void *data, size_t bytes) {
+static bool feed_value(struct session *session, struct feed *feed, size_t index) {
+  const struct tensor_info *info = &session->inputs[index];
   ort_value *value = NULL;
-  ort_status *status = ORT(session->library->table, CreateTensorWithDataAsOrtValue)(
-      session->library->memory, data, bytes, info->shape.dimensions, info->shape.rank, info->element, &value);
-  return ok(session, status, "INPUT_FAILED") ? value : NULL;
+  ort_status *status = ORT(table_of(session), CreateTensorWithDataAsOrtValue)(
+      state_of(session)->library->memory, feed->data[index], feed->bytes[index], info->shape.dimensions, info->shape.rank, info->element, &value);
+  feed->values[index] = value;
+  return ok(session, status, "INPUT_FAILED");
 }
 
-bool session_run(struct session *session, ort_value *const *inputs, int64_t *ns) {
-  Run_function run = ORT(session->library->table, Run);
+static void unfeed(struct session *session, struct feed *feed, size_t index) {
+  ORT(table_of(session), ReleaseValue)(feed->values[index]);
+}
+
+static bool run(struct session *session, const struct feed *feed, int64_t *ns) {
+  struct ort_state *state = session->state;
+  Run_function infer = ORT(state->library->table, Run);
   int64_t start = now_ns();
-  ort_status *status = run(session->handle, NULL, session->input_names, (const ort_value *const *)inputs, session->input_count,
-                           session->output_names, session->output_count, session->output_values);
+  ort_status *status = infer(state->handle, NULL, state->input_names, (const ort_value *const *)feed->values, session->input_count,
+                             state->output_names, session->output_count, state->output_values);
   *ns = now_ns() - start;
   return ok(session, status, "RUN_FAILED");
 }
 
-void session_drop_outputs(struct session *session) {
+static void drop_outputs(struct session *session) {
+  ort_value **values = state_of(session)->output_values;
   for (size_t i = 0; i < session->output_count; i++) {
-    if (session->output_values[i]) ORT(session->library->table, ReleaseValue)(session->output_values[i]);
-    session->output_values[i] = NULL;
+    if (values[i]) ORT(table_of(session), ReleaseValue)(values[i]);
+    values[i] = NULL;
   }
 }
 
-const void *session_output(struct session *session, size_t index, size_t *bytes) {
-  const ort_function *table = session->library->table;
-  ort_value *value = session->output_values[index];
+static const void *output(struct session *session, size_t index, size_t *bytes) {
+  const ort_function *table = table_of(session);
+  ort_value *value = state_of(session)->output_values[index];
   ort_tensor_info *info = NULL;
   void *data = NULL;
   int is_tensor = 0, element = 0;
@@ -203,28 +233,17 @@ const void *session_output(struct session *session, size_t index, size_t *bytes)
   return ok(session, ORT(table, GetTensorMutableData)(value, &data), "OUTPUT_FAILED") ? data : NULL;
 }
 
-static const struct {
-  const char *name;
-  unsigned bits;
-} elements[] = {
-    [ORT_FLOAT] = {"float32", 32}, [ORT_UINT8] = {"uint8", 8},   [ORT_INT8] = {"int8", 8},         [ORT_UINT16] = {"uint16", 16},
-    [ORT_INT16] = {"int16", 16},   [ORT_INT32] = {"int32", 32},  [ORT_INT64] = {"int64", 64},      [ORT_STRING] = {"string", 0},
-    [ORT_BOOL] = {"bool", 8},      [ORT_FLOAT16] = {"float16", 16}, [ORT_DOUBLE] = {"float64", 64}, [ORT_UINT32] = {"uint32", 32},
-    [ORT_UINT64] = {"uint64", 64}, [ORT_BFLOAT16] = {"bfloat16", 16}, [ORT_UINT4] = {"uint4", 4},  [ORT_INT4] = {"int4", 4},
+const struct backend ort_backend = {
+    .name = "onnxruntime",
+    .entry = "OrtGetApiBase",
+    .library_name = "an ONNX Runtime library",
+    .library_version = library_version,
+    .open = open,
+    .feed = feed_value,
+    .unfeed = unfeed,
+    .run = run,
+    .drop_outputs = drop_outputs,
+    .output = output,
+    .end_profiling = end_profiling,
+    .close = close_session,
 };
-
-const char *element_name(int element) {
-  size_t known = sizeof elements / sizeof *elements;
-  return element > 0 && (size_t)element < known && elements[element].name ? elements[element].name : "other";
-}
-
-bool tensor_bytes(int element, const struct shape *shape, size_t *bytes) {
-  size_t known = sizeof elements / sizeof *elements;
-  if (element <= 0 || (size_t)element >= known || elements[element].bits == 0) return false;
-  uint64_t count = 1;
-  for (size_t i = 0; i < shape->rank; i++)
-    if (shape->dimensions[i] < 0 || __builtin_mul_overflow(count, (uint64_t)shape->dimensions[i], &count) || count > (1u << 30)) return false;
-  uint64_t size = (count * elements[element].bits + 7) / 8;
-  *bytes = (size_t)size;
-  return size <= (1u << 30);
-}

@@ -77,10 +77,3 @@ ORT_DECLARE(SessionEndProfiling, 110, ort_status *, ort_session *, ort_allocator
 #define ORT(table, name) ((name##_function)(table)[name##_position])
 
 enum { ORT_LOG_ERROR = 3, ORT_SEQUENTIAL = 0, ORT_OPTIMIZE_ALL = 99, ORT_ARENA_ALLOCATOR = 1, ORT_MEMORY_DEFAULT = 0 };
-
-/** ONNXTensorElementDataType. */
-enum ort_element {
-  ORT_FLOAT = 1, ORT_UINT8, ORT_INT8, ORT_UINT16, ORT_INT16, ORT_INT32, ORT_INT64, ORT_STRING, ORT_BOOL,
-  ORT_FLOAT16, ORT_DOUBLE, ORT_UINT32, ORT_UINT64, ORT_COMPLEX64, ORT_COMPLEX128, ORT_BFLOAT16,
-  ORT_UINT4 = 21, ORT_INT4 = 22,
-};

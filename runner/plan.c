@@ -158,18 +158,45 @@ static bool decode_affinity(struct decoder *d, const struct json *object, struct
   return true;
 }
 
+static bool decode_backend(struct decoder *d, const struct json *object, struct plan_artifact *artifact) {
+  static const char *const names[] = {[BACKEND_ONNXRUNTIME] = "onnxruntime", [BACKEND_LITERT] = "litert"};
+  const struct json *backend = json_member(object, "backend");
+  for (size_t i = 0; backend && backend->type == JSON_STRING && i < sizeof names / sizeof *names; i++)
+    if (strcmp(backend->string, names[i]) == 0) return artifact->backend = (enum backend_kind)i, true;
+  return wrong(d, "backend", "must be `onnxruntime` or `litert`");
+}
+
+static bool decode_delegate(struct decoder *d, const struct json *object, struct plan_artifact *artifact) {
+  static const char *const keys[] = {"library", "options", NULL};
+  const struct json *member = json_member(object, "delegate");
+  if (!member) return true;
+  if (artifact->backend != BACKEND_LITERT) return wrong(d, "delegate", "is for `litert` only");
+  struct plan_delegate *delegate = &artifact->delegate;
+  if (!only(d, member, keys) || !get_path(d, member, "library", &delegate->library)) return false;
+  const struct json *options = json_member(member, "options");
+  if (!options || options->type != JSON_OBJECT || options->count > MAX_DELEGATE_OPTIONS)
+    return wrong(d, "delegate", "must have options, an object that is not too long");
+  delegate->keys = calloc(options->count + 1, sizeof *delegate->keys);
+  delegate->values = calloc(options->count + 1, sizeof *delegate->values);
+  if (!delegate->keys || !delegate->values) return wrong(d, "delegate", "out of memory");
+  for (const struct json *one = options->first; one; one = one->next) {
+    char **key = &delegate->keys[delegate->option_count];
+    if (!(*key = strdup(one->key)) || !copy_string(d, one, "delegate", 4095, &delegate->values[delegate->option_count++])) return false;
+  }
+  return true;
+}
+
 static bool decode_artifact(struct decoder *d, const struct json *object, struct plan *plan) {
   static const char *const keys[] = {"id", "backend", "library", "model", "threads", "affinity",
-                                     "profile", "inputs", "shapes", "seed", NULL};
+                                     "profile", "inputs", "shapes", "seed", "delegate", NULL};
   struct plan_artifact *artifact = &plan->artifacts[plan->artifact_count];
   int64_t threads, seed;
   if (!only(d, object, keys) || !copy_string(d, json_member(object, "id"), "id", MAX_ID, &artifact->id)) return false;
   if (!plain_word(artifact->id)) return wrong(d, "id", "must be letters, digits, `.`, `_` and `-`");
   for (size_t i = 0; i < plan->artifact_count; i++)
     if (strcmp(plan->artifacts[i].id, artifact->id) == 0) return wrong(d, "id", "stands there twice");
-  const struct json *backend = json_member(object, "backend"), *profile = json_member(object, "profile");
-  if (!backend || backend->type != JSON_STRING || strcmp(backend->string, "onnxruntime") != 0)
-    return wrong(d, "backend", "must be `onnxruntime`");
+  const struct json *profile = json_member(object, "profile");
+  if (!decode_backend(d, object, artifact) || !decode_delegate(d, object, artifact)) return false;
   if (!profile || profile->type != JSON_BOOL) return wrong(d, "profile", "must be true or false");
   artifact->profile = profile->number != 0;
   if (!get_path(d, object, "library", &artifact->library) || !get_path(d, object, "model", &artifact->model) ||

@@ -15,6 +15,7 @@ enum {
   MAX_RANK = 16,
   MAX_CPUS = 1024,
   MAX_ID = 64,
+  MAX_DELEGATE_OPTIONS = 64,
 };
 
 struct shape {
@@ -22,8 +23,20 @@ struct shape {
   int64_t dimensions[MAX_RANK];
 };
 
+/** `litert` is whichever of its two C APIs the library has (session.h). */
+enum backend_kind { BACKEND_ONNXRUNTIME, BACKEND_LITERT };
+
+/** A TFLite delegate; `library` NULL: none. */
+struct plan_delegate {
+  char *library;
+  size_t option_count;
+  char **keys, **values;
+};
+
 struct plan_artifact {
   char *id, *library, *model;
+  enum backend_kind backend;
+  struct plan_delegate delegate;
   int threads;
   size_t affinity_count;
   int *affinity;

@@ -84,7 +84,7 @@ static void flush(struct step_state *state) {
 /** One timed inference, kept; the session's very first goes out apart and is not counted (*counted stays false). */
 static bool infer_timed(struct step_state *state, struct runnable *runnable, bool *counted) {
   int64_t ns, at_ns = now_ns();
-  bool ok = session_run(&runnable->session, runnable->session.input_values, &ns);
+  bool ok = session_run(&runnable->session, &runnable->session.feed, &ns);
   session_drop_outputs(&runnable->session);
   *counted = ok && runnable->had_first;
   if (!ok) return false;

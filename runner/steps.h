@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ort.h"
+#include "session.h"
 #include "plan.h"
 
 /** Samples held per artifact before they must be written: half a megabyte. */

@@ -27,6 +27,7 @@ const eventSchema = z.discriminatedUnion('type', [
     rssBytes: count,
     inputs: tensors,
     outputs: tensors,
+    delegate: z.object({ library: text, version: text.nullable() }).optional(),
   }),
   z.object({
     ...shared,

@@ -4,11 +4,23 @@
  * The runner (runner/*.c) implements exactly this file; statistics are made on the host from raw samples.
  */
 
+/** Which kind of runtime library it is; `litert` takes LiteRT's own and any with TFLite's C API. */
+export type Backend = 'onnxruntime' | 'litert'
+
+/** A TFLite delegate from a shared library, such as libedgetpu.so.1; it needs a runtime library with TFLite's C API. */
+export interface PlanDelegate {
+  readonly library: string
+  /** As the delegate documents them, e.g. `device: usb:0`. */
+  readonly options: Readonly<Record<string, string>>
+}
+
 export interface PlanArtifact {
   readonly id: string
-  readonly backend: 'onnxruntime'
-  /** Shared library to open. */
+  readonly backend: Backend
+  /** Shared library to open: a path, or a name that the board's loader finds. */
   readonly library: string
+  /** `litert` only. */
+  readonly delegate?: PlanDelegate
   readonly model: string
   /** Intra-op threads. */
   readonly threads: number
@@ -76,6 +88,8 @@ export type RunnerEvent = { readonly seq: number; readonly t: number } & (
       /** Inputs as bound; outputs as declared, with −1 for a dimension the model leaves open and `other` for no tensor. */
       readonly inputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
       readonly outputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
+      /** Where one is at work; `version` is what an Edge TPU's library says of itself. */
+      readonly delegate?: { readonly library: string; readonly version: string | null }
     }
   | { readonly type: 'step'; readonly index: number; readonly do: PlanStep['do']; readonly artifact?: string }
   /** The session's first inference, in whatever step it fell; it is no part of that step's latencies. */

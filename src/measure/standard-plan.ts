@@ -1,4 +1,4 @@
-import type { Bounds, Plan, PlanArtifact, PlanStep } from './plan.ts'
+import type { Backend, Bounds, Plan, PlanArtifact, PlanDelegate, PlanStep } from './plan.ts'
 
 /** How long to measure. Results of different presets are not compared. */
 export const presets = {
@@ -22,7 +22,10 @@ export type Preset = keyof typeof presets
 export interface Subject {
   /** A plain word, e.g. `float` or `int8`. */
   readonly id: string
+  /** Default `onnxruntime`. */
+  readonly backend?: Backend
   readonly library: string
+  readonly delegate?: PlanDelegate
   readonly model: string
   /** Tensor files by input position; none: seeded random inputs. */
   readonly inputs?: readonly string[]
@@ -137,14 +140,15 @@ export function memoryPlan(
 
 function planArtifact(
   { affinity = [], seed = 0 }: Pick<StandardPlanRequest, 'affinity' | 'seed'>,
-  { id, library, model, inputs = [], shapes }: Subject,
+  { id, backend = 'onnxruntime', library, delegate, model, inputs = [], shapes }: Subject,
   threads: number,
   profile: boolean,
 ): PlanArtifact {
   return {
     id: profile ? profileId(id, threads) : artifactId(id, threads),
-    backend: 'onnxruntime',
+    backend,
     library,
+    ...(delegate === undefined ? {} : { delegate }),
     model,
     threads,
     affinity,
