@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { type Scheme, schemes } from '../artifact/manifest.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Recipe, RecipeInput } from '../compile/recipe.ts'
 import { type Budget, parseBudget } from './budget.ts'
@@ -22,6 +23,8 @@ export interface RunRequest {
   readonly calibrationData: string | undefined
   readonly metric: string | undefined
   readonly recipe: Recipe
+  /** One compile and one row each, in this order; the recipe's own where none is named. */
+  readonly schemes: readonly Scheme[]
   readonly devices: readonly DeviceRequest[]
   readonly threads: readonly number[]
   readonly affinity: readonly number[]
@@ -43,6 +46,8 @@ export interface RunChoices {
   readonly calibrationData: string | undefined
   readonly metric: string | undefined
   recipe(base: RecipeInput | string | undefined): Promise<Recipe>
+  /** `full-int8,float16`; undefined: of the recipe. */
+  readonly schemes: string | undefined
   readonly devices: readonly string[]
   readonly profile: string | undefined
   readonly target: string | undefined
@@ -66,13 +71,15 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
       hint: `edgewright run net.onnx --data samples/ --device pi@board, or write ${defaultConfig}.`,
     })
   const devices: DeviceRequest[] = choices.devices.length > 0 ? choices.devices.map((device) => ({ device, optional: false, profile: undefined, target: undefined })) : devicesOf(config)
+  const recipe = await choices.recipe(config?.recipe as RecipeInput | string | undefined)
   return {
     model,
     shapes: { ...config?.shapes, ...choices.shapes },
     data: choices.data ?? config?.data,
     calibrationData: choices.calibrationData ?? config?.calibrationData,
     metric: choices.metric ?? config?.metric,
-    recipe: await choices.recipe(config?.recipe as RecipeInput | string | undefined),
+    recipe,
+    schemes: choices.schemes === undefined ? [recipe.scheme] : schemesOf(choices.schemes),
     devices: devices.map((entry) => ({ ...entry, profile: choices.profile ?? entry.profile, target: choices.target ?? entry.target })),
     threads: choices.threads ?? config?.threads ?? [1],
     affinity: choices.affinity,
@@ -83,6 +90,14 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     connection: choices.connection,
     store: '.edgewright',
   }
+}
+
+function schemesOf(written: string): Scheme[] {
+  const names = written.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !(schemes as readonly string[]).includes(name))
+  if (unknown !== undefined)
+    throw new EdgewrightError('USAGE', `There is no scheme named ${JSON.stringify(unknown)}.`, { where: '--scheme', hint: `Schemes: ${schemes.join(', ')}.` })
+  return [...new Set(names)] as Scheme[]
 }
 
 /** A model on the command line makes the file needless, a `--config` makes it wanted. */

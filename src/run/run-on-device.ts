@@ -70,7 +70,9 @@ async function compileOnce(prepared: Prepared, board: Board, request: RunRequest
   const key = JSON.stringify([board.profile.id, board.target.name, board.options])
   const known = before.get(key)
   if (known) return known
-  const folder = join(request.store, 'artifacts', `${prepared.source.name}-${board.profile.id.replace(/[^A-Za-z0-9._-]/g, '-')}`)
+  const { scheme } = prepared.recipe
+  const parts = [prepared.source.name, board.profile.id, ...(scheme === 'full-int8' ? [] : [scheme])]
+  const folder = join(request.store, 'artifacts', parts.join('-').replace(/[^A-Za-z0-9._-]/g, '-'))
   const compiled = await compileFor(prepared, board, folder, progress)
   before.set(key, compiled)
   return compiled

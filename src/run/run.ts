@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import type { Scheme } from '../artifact/manifest.ts'
 import { edgewrightVersion } from '../artifact/version.ts'
 import { type Compiled, type Prepared, prepareCompile } from '../compile/compile.ts'
 import { EdgewrightError, type ErrorKind, toEdgewrightError } from '../error.ts'
@@ -32,11 +33,13 @@ export async function runMainJob(request: RunRequest, progress: Progress & { rea
   const compiled = new Map<string, Compiled>()
   try {
     const general = [...progress.warnings]
-    for (const device of request.devices) {
-      const { entries, error } = await tryDevice(device, request, prepared, compiled, raw, progress)
-      results.push(...entries.map((entry) => ({ ...entry, warnings: [...general, ...entry.warnings] })))
-      if (error) errors.push(error)
-    }
+    for (const device of request.devices)
+      for (const scheme of request.schemes) {
+        const recipe = { ...request.recipe, scheme }
+        const { entries, error } = await tryDevice(device, { ...request, recipe }, { ...prepared, recipe }, compiled, raw, progress)
+        results.push(...entries.map((entry) => ({ ...entry, warnings: [...general, ...entry.warnings] })))
+        if (error) errors.push(error)
+      }
   } finally {
     await prepared.close()
   }
@@ -76,18 +79,18 @@ async function tryDevice(
     const skipped = device.optional && error.kind === 'device'
     progress.warn({ code: error.code, message: `${device.device}: ${error.message}${error.saw ? ` (${error.saw})` : ''}`, hint: error.hint ?? '' })
     const warnings = progress.warnings.slice(before).filter((warning) => warning.code !== error.code)
-    return { entries: [failedResult(device, error, skipped ? 'skipped' : 'failed', warnings)], error: skipped ? null : error }
+    return { entries: [failedResult(device, request.recipe.scheme, error, skipped ? 'skipped' : 'failed', warnings)], error: skipped ? null : error }
   }
 }
 
-function failedResult(device: DeviceRequest, error: EdgewrightError, status: 'failed' | 'skipped', warnings: Warning[]): RunResult {
+function failedResult(device: DeviceRequest, scheme: Scheme, error: EdgewrightError, status: 'failed' | 'skipped', warnings: Warning[]): RunResult {
   return {
     status,
     error: error.toJSON(),
     device: device.device,
     profile: device.profile ?? null,
     target: device.target ?? null,
-    scheme: null,
+    scheme,
     calibrated: null,
     runtime: null,
     threads: null,

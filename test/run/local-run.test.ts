@@ -25,6 +25,7 @@ function request(change: Partial<RunRequest> = {}): RunRequest {
     calibrationData: join(example, 'calibration.yaml'),
     metric: undefined,
     recipe: parseRecipe({ calibration: { method: 'min-max' }, evaluationSamples: 100 }, 'test'),
+    schemes: ['full-int8'],
     devices: [{ device: 'local:', profile: undefined, target: undefined, optional: false }],
     threads: [1],
     affinity: [],
