@@ -102,6 +102,11 @@ export interface Target {
   readonly constraints: readonly Constraint[]
   /** One row for each operator of the graph, in its order. */
   inspect(graph: Graph, options: TargetOptions): Placement[]
+  /**
+   * The float rewrites that this target alone wants, made before calibration: `wantedTensors` and `prepare` take what
+   * it gives. Without it they take the graph as it is.
+   */
+  tailor?(graph: Graph, options: TargetOptions): Graph
   /** Values whose range `prepare` needs; calibrate exactly these. */
   wantedTensors(graph: Graph, options: TargetOptions): string[]
   prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared
