@@ -28,6 +28,7 @@ export const errorCatalogue = {
   MODEL_TOO_LARGE: 'input',
   MODEL_EXTERNAL_DATA: 'input',
   MODEL_OPSET_UNSUPPORTED: 'input',
+  MODEL_SIGNATURE: 'input',
   MODEL_SHAPE_MISSING: 'input',
   MODEL_SHAPE_INVALID: 'input',
   MODEL_NAN_WEIGHTS: 'input',

@@ -85,4 +85,18 @@ export interface Model {
   readonly externalData: boolean
   /** ONNX: operator-set version by domain, as the file states. */
   readonly opsets: Readonly<Record<string, number>>
+  /** What only a writer of the same format puts back. */
+  readonly extras?: ModelExtras
+}
+
+/** Parts of a TensorFlow Lite file beside its network. */
+export interface ModelExtras {
+  /** Metadata records by name, as bytes. */
+  readonly records: ReadonlyMap<string, Uint8Array>
+  /** The signature that was read: its own names of the graph's inputs and outputs, by value name. */
+  readonly signature: {
+    readonly name: string
+    readonly inputs: Readonly<Record<string, string>>
+    readonly outputs: Readonly<Record<string, string>>
+  } | null
 }

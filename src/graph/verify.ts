@@ -4,7 +4,7 @@ import { usedNames } from './edit.ts'
 import { declaredDtypeKinds, inferTypes, realType, sameShape } from './infer.ts'
 import type { Graph, Node, Quantization, TensorType, Value } from './types.ts'
 
-/** The integers that a quantized tensor stores, with their ranges. int32 holds biases and accumulators. */
+/** The integers that a quantized tensor stores, with their ranges. int32 and int64 hold biases and accumulators. */
 const storedRanges: Partial<Record<DType, readonly [number, number]>> = {
   int4: [-8, 7],
   uint4: [0, 15],
@@ -13,6 +13,7 @@ const storedRanges: Partial<Record<DType, readonly [number, number]>> = {
   int16: [-32768, 32767],
   uint16: [0, 65535],
   int32: [-(2 ** 31), 2 ** 31 - 1],
+  int64: [-(2 ** 63), 2 ** 63],
 }
 
 /**
@@ -83,8 +84,8 @@ function verifyQuantization(graph: Graph, name: string, type: TensorType, quanti
   )
   if (badZeroPoint !== undefined)
     fail(graph, `A zero point of ${quote(name)} is outside ${type.dtype}.`, `${badZeroPoint}`)
-  if (type.dtype === 'int32' && zeroPoints.some((zero) => zero !== 0))
-    fail(graph, `${quote(name)} is an int32 with a zero point other than 0.`)
+  if ((type.dtype === 'int32' || type.dtype === 'int64') && zeroPoints.some((zero) => zero !== 0))
+    fail(graph, `${quote(name)} is an ${type.dtype} with a zero point other than 0.`)
 }
 
 function verifyTypes(graph: Graph, node: Node, by: string): void {
@@ -105,8 +106,14 @@ function verifyTypes(graph: Graph, node: Node, by: string): void {
   })
   const bias =
     node.op.kind === 'Conv' || node.op.kind === 'ConvTranspose' || node.op.kind === 'Gemm' ? inputs[2] : null
-  if (bias?.type.quantization && bias.type.dtype !== 'int32')
-    fail(graph, `The quantized bias ${quote(bias.name)} of ${by} is not int32.`, describe(bias.type))
+  // beside activations of 16 bits a bias takes 64
+  const biasTypes = inputs[0]?.type.dtype === 'int16' ? ['int32', 'int64'] : ['int32']
+  if (bias?.type.quantization && !biasTypes.includes(bias.type.dtype))
+    fail(
+      graph,
+      `The quantized bias ${quote(bias.name)} of ${by} is not ${biasTypes.join(' or ')}.`,
+      describe(bias.type),
+    )
   const [from, to] = [inputs[0], outputs[0]]
   if (node.op.kind === 'Convert' && !from?.type.quantization && !to?.type.quantization)
     fail(graph, `${by} converts between two values that are not quantized.`)
