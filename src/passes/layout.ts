@@ -57,7 +57,8 @@ function convert(graph: Graph, to: Layout, { inputs, outputs }: LayoutOptions): 
     const perm = converter.perm(name)
     const moves =
       outputs === 'convert' && samePermutation(perm, towards(to, perm.length)) && !isIdentity(perm)
-    if (moves && !converter.isCaptured(name)) converter.publishAsStored(name)
+    const own = converter.at(name)?.name ?? name
+    if (moves && !converter.isCaptured(name) && !graph.inputs.includes(own)) converter.publishAsStored(name)
     else converter.publish(name)
   }
   return converter.finish()

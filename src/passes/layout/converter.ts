@@ -199,7 +199,10 @@ export class LayoutConverter {
     const at = this.get(name)
     if (at === name) return
     const producer = this.#nodes.findIndex(({ outputs }) => outputs.includes(at))
-    if (producer >= 0 && !this.isKnown(at)) return this.#rename(at, name)
+    if (producer >= 0 && !this.isKnown(at)) {
+      this.#rename(at, name)
+      return
+    }
     this.#values.set(name, { name, type: this.type(name), constant: null })
     this.#nodes.push({
       name: `${name}_copy`,

@@ -1,7 +1,7 @@
 import type { OpOf } from '../../graph/ops.ts'
 import type { Node } from '../../graph/types.ts'
 import type { ElementOrder, LayoutConverter } from './converter.ts'
-import { identity, isIdentity, type Permutation, towards } from './permutation.ts'
+import { identity, type Permutation, permute, towards } from './permutation.ts'
 import { gatherGroups, groupAxes, inOrder, placeUnitAxes, storedGroups, type StoredGroup } from './reshape.ts'
 import type { RuleContext } from './rules.ts'
 
@@ -18,43 +18,35 @@ export type Absorb = (
  * stored tensor as it is; else they are brought together first, unless the readers absorb the order.
  */
 export function convertReshape(context: RuleContext, node: Node, op: OpOf<'Reshape'>, absorb: Absorb): void {
-  const { converter } = context
+  const { converter, wanted } = context
   const [x] = node.inputs as [string]
   const [output] = node.outputs as [string]
   const shape = converter.shape(x)
   const groups = groupAxes(shape, op.shape)
+  const plain = identity(op.shape.length)
   if (!converter.at(x) || groups === null) {
-    const perm = identity(op.shape.length)
-    return converter.emit(node, op, [converter.get(x)], [perm])
+    converter.emit(node, op, [converter.get(x)], [plain])
+    return
   }
   const perm = converter.perm(x)
   const stored = storedGroups(groups, shape, perm)
   if (stored && !stored.every(inOrder)) {
     const order = absorb(context, output, shape, stored)
     if (order) {
-      const plain = identity(op.shape.length)
-      return converter.emit(node, op, [converter.get(x, perm)], [plain], order)
+      converter.emit(node, op, [converter.get(x, perm)], [plain], order)
+      return
     }
   }
-  const from = stored?.every(inOrder) ? perm : gatherGroups(groups, shape, perm)
+  const [asWanted, asMet] = [wanted.get(output) ?? null, metOrder(converter, output, op.shape.length)]
+  const from = stored?.every(inOrder) ? perm : gatherGroups(groups, shape, op.shape, [asWanted, asMet])
   const moving = storedGroups(groups, shape, from)!.flatMap(({ to }) => to)
-  const result = placeUnitAxes(op.shape, moving, hints(context, output, op.shape.length))
-  const moved = { ...op, shape: result.map((axis) => op.shape[axis]!) }
-  // without an axis that moves, the readers see the same tensor
-  if (isIdentity(result) && isIdentity(from)) return converter.emit(node, op, [converter.get(x)], [result])
+  const others = [plain, towards(converter.to, op.shape.length)]
+  const result = placeUnitAxes(op.shape, moving, [asWanted, asMet, ...others])
+  const moved = { ...op, shape: permute(op.shape, result) }
   converter.emit(node, moved, [converter.get(x, from)], [result])
 }
 
-/** Where axes of size 1 had best stand: as the readers want, as what they meet there stands, as the source has them. */
-function hints({ converter, wanted }: RuleContext, output: string, rank: number): (Permutation | null)[] {
-  return [
-    wanted.get(output) ?? null,
-    metOrder(converter, output, rank),
-    identity(rank),
-    towards(converter.to, rank),
-  ]
-}
-
+/** How the values stand that the readers put the output together with. */
 function metOrder(converter: LayoutConverter, output: string, rank: number): Permutation | null {
   for (const { op, inputs } of converter.readers(output)) {
     if (op.kind !== 'Binary' && op.kind !== 'Concat' && op.kind !== 'Where') continue

@@ -1,6 +1,6 @@
 import { sourceIndices, strides } from '../../graph/fold-index.ts'
 import { elementCount } from '../../tensor.ts'
-import { movingAxes, type Permutation, sameElementOrder } from './permutation.ts'
+import { identity, movingAxes, type Permutation, sameElementOrder, samePermutation } from './permutation.ts'
 
 /** Axes of the input that a Reshape makes into axes of the output; axes of size 1 belong to no group. */
 export interface Group {
@@ -58,18 +58,29 @@ export function inOrder({ from, stored }: StoredGroup): boolean {
   return from.every((axis, i) => axis === stored[i])
 }
 
-/** The nearest way to store the input so that every group stands together and in order. */
+/**
+ * How to store the input so that every group stands together and in order: the groups as the output should have them
+ * where one of the wanted permutations allows it, else as the source has them.
+ */
 export function gatherGroups(
   groups: readonly Group[],
-  shape: readonly number[],
-  perm: Permutation,
+  from: readonly number[],
+  to: readonly number[],
+  wanted: readonly (Permutation | null)[],
 ): Permutation {
-  const order: number[] = []
-  for (const axis of perm) {
-    if (shape[axis] === 1) order.push(axis)
-    else if (!order.includes(axis)) order.push(...groups.find(({ from }) => from.includes(axis))!.from)
+  const unit = from.map((_, axis) => axis).filter((axis) => from[axis] === 1)
+  for (const perm of wanted) {
+    const moving = perm?.length === to.length ? movingAxes(to, perm) : []
+    const sorted = groups.toSorted((a, b) => moving.indexOf(a.to[0]!) - moving.indexOf(b.to[0]!))
+    if (
+      samePermutation(
+        sorted.flatMap((group) => group.to),
+        moving,
+      )
+    )
+      return [...unit, ...sorted.flatMap((group) => group.from)]
   }
-  return order
+  return identity(from.length)
 }
 
 /**

@@ -164,7 +164,10 @@ function convertGather(context: RuleContext, node: Node, op: OpOf<'Gather'>): vo
   const { converter } = context
   const [, indices] = node.inputs as [string, string]
   const rank = converter.shape(indices).length
-  if (rank > 1) return inOwnOrder(context, node, op)
+  if (rank > 1) {
+    inOwnOrder(context, node, op)
+    return
+  }
   const { perm, inverse } = operandOrder(context, node)
   const inputs = [converter.get(node.inputs[0]!, perm), converter.get(indices)]
   const result = rank === 1 ? perm : withoutAxes(perm, [op.axis])
@@ -176,8 +179,8 @@ function convertTranspose({ converter }: RuleContext, node: Node, op: OpOf<'Tran
   const [x] = node.inputs as [string]
   const stored = converter.at(x)
   if (!stored || converter.isCaptured(node.outputs[0]!)) {
-    const perms = [identity(op.perm.length)]
-    return converter.emit(node, op, [converter.get(x)], perms)
+    converter.emit(node, op, [converter.get(x)], [identity(op.perm.length)])
+    return
   }
   converter.alias(node.outputs[0]!, { ...stored, perm: compose(invert(op.perm), stored.perm) })
 }
@@ -189,7 +192,10 @@ function convertMatMul(context: RuleContext, node: Node, op: OpOf<'MatMul'>): vo
   const perm = converter.perm(a)
   const free =
     converter.shape(b).length === 2 && converter.shape(a).length > 2 && perm.at(-1) === perm.length - 1
-  if (!free) return inOwnOrder(context, node, op)
+  if (!free) {
+    inOwnOrder(context, node, op)
+    return
+  }
   converter.emit(node, op, [converter.get(a, perm), converter.get(b)], [perm])
 }
 
@@ -201,7 +207,10 @@ function convertLayerNormalization(context: RuleContext, node: Node, op: OpOf<'L
   const within = parameters.every(
     (name) => name === null || converter.shape(name).length <= perm.length - op.axis,
   )
-  if (!fixed || !within) return inOwnOrder(context, node, op)
+  if (!fixed || !within) {
+    inOwnOrder(context, node, op)
+    return
+  }
   converter.emit(node, op, [converter.get(x, perm), ...plain(converter, parameters)], [perm])
 }
 
