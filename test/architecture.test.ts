@@ -21,12 +21,13 @@ const contracts: Record<string, readonly string[]> = {
 const mayImport: Record<string, readonly string[]> = {
   graph: [],
   artifact: [],
+  runtimes: ['artifact'],
   data: [],
   formats: ['graph'],
   passes: ['graph'],
   quantize: ['graph'],
   execute: ['graph', 'formats', 'artifact', 'data'],
-  targets: ['graph', 'formats', 'passes', 'quantize', 'artifact', 'profiles'],
+  targets: ['graph', 'formats', 'passes', 'quantize', 'artifact', 'profiles', 'runtimes'],
   train: ['graph', 'formats', 'passes', 'quantize', 'execute'],
   profiles: ['artifact'],
   compile: [
@@ -45,7 +46,7 @@ const mayImport: Record<string, readonly string[]> = {
   measure: ['artifact', 'deploy', 'profiles'],
   store: ['artifact', 'deploy', 'measure', 'profiles'],
   report: ['artifact', 'deploy', 'measure', 'store', 'profiles'],
-  run: ['artifact', 'compile', 'data', 'execute', 'deploy', 'measure', 'store', 'report', 'profiles'],
+  run: ['artifact', 'compile', 'data', 'execute', 'deploy', 'measure', 'store', 'report', 'profiles', 'runtimes'],
 }
 
 interface Import {

@@ -8,7 +8,8 @@ import { inspect } from './inspect.ts'
 import { profiles } from './profiles.ts'
 import { run } from './run.ts'
 import { runs } from './runs.ts'
+import { runtimes } from './runtimes.ts'
 import { targets } from './targets.ts'
 
 /** In the order of `--help`: the main job first. */
-export const commands: readonly Command[] = [run, inspect, compile, evaluate, deploy, bench, devices, profiles, targets, runs]
+export const commands: readonly Command[] = [run, inspect, compile, evaluate, deploy, bench, devices, profiles, targets, runtimes, runs]
