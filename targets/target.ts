@@ -98,6 +98,8 @@ export interface Target {
   readonly name: string
   readonly describe: string
   readonly available: true
+  /** Which runtime executes what it emits, on this computer and by the runner. */
+  readonly engine: 'onnxruntime' | 'litert'
   readonly schemes: readonly Scheme[]
   readonly constraints: readonly Constraint[]
   /** One row for each operator of the graph, in its order. */

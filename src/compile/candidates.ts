@@ -1,6 +1,6 @@
 import type { RuntimeNeed } from '../artifact/manifest.ts'
-import { createOnnxEvaluator, type OnnxEvaluatorOptions } from '../execute/onnxruntime.ts'
-import { writeOnnx } from '../formats/onnx/write.ts'
+import type { OnnxEvaluatorOptions } from '../execute/onnxruntime.ts'
+import { engineOf } from '../execute/open.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
 import { calibrate } from '../quantize/calibrate.ts'
@@ -8,6 +8,7 @@ import { type ActivationRangeMethod, describeRangeMethod, type Ranges, type Weig
 import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
 import type { Board } from './board.ts'
 import { type Prepared, runnableOf } from './compile.ts'
+import { executeGraph } from './execute-graph.ts'
 import { peakActivationBytes } from './memory.ts'
 import { compareQuality } from './quality.ts'
 import type { Recipe } from './recipe.ts'
@@ -43,15 +44,16 @@ interface Choice {
 /** Calibrates once, tries each way to choose ranges on held-out samples, keeps the best. */
 export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
-  const ranges = prepared.recipe.scheme === 'float' ? new Map() : await calibrateFor(prepared, board, progress)
+  const graph = tailored(prepared, board)
+  const ranges = prepared.recipe.scheme === 'float' ? new Map() : await calibrateFor(prepared, graph, board, progress)
   const choices = choicesOf(prepared.recipe)
-  if (choices.length === 1) return { ...make(prepared, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
+  if (choices.length === 1) return { ...make(graph, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
 
   progress.stage('choose', `${choices.length} ways on ${prepared.samples.selection.indices.length} held-out samples`)
   let best: { made: Made; choice: Choice; sqnrDb: number } | undefined
   const tried: { name: string; sqnrDb: number; samples: number }[] = []
   for (const [index, choice] of choices.entries()) {
-    const made = make(prepared, board, ranges, choice)
+    const made = make(graph, board, ranges, choice)
     const { sqnrDb, samples } = await score(prepared, board, made.emitted, progress)
     tried.push({ name: choice.name, sqnrDb, samples })
     if (!best || sqnrDb > best.sqnrDb) best = { made, choice, sqnrDb }
@@ -66,6 +68,25 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
   }
 }
 
+/** The network in the form that the target calibrates and types. */
+function tailored({ source }: Prepared, { target, options }: Board): Graph {
+  return target.tailor?.(source.graph, options) ?? source.graph
+}
+
+/** The float network as the target itself would run it: what the compiled one is measured against on a board. */
+export function floatBaseline(prepared: Prepared, board: Board): Uint8Array {
+  const { source } = prepared
+  const own = engineOf(source.floatModel)
+  if (own === board.target.engine && !isQuantized(source.original)) return source.floatModel
+  const options: TargetOptions = { ...board.options, scheme: 'float', io: 'float' }
+  const emitted = board.target.emit(board.target.prepare(board.target.tailor?.(source.graph, options) ?? source.graph, new Map(), options).graph, options)
+  return emitted.files.get(emitted.model)!
+}
+
+function isQuantized(graph: Graph): boolean {
+  return [...graph.values.values()].some(({ type }) => type.quantization !== null)
+}
+
 interface Made {
   readonly emitted: Emitted
   readonly weightBytes: number
@@ -74,9 +95,9 @@ interface Made {
   readonly decisions: readonly Decision[]
 }
 
-function make(prepared: Prepared, board: Board, ranges: Ranges, choice: Choice): Made {
+function make(graph: Graph, board: Board, ranges: Ranges, choice: Choice): Made {
   const options: TargetOptions = { ...board.options, activationRange: choice.activation, weightRange: choice.weight }
-  const typed = board.target.prepare(prepared.source.graph, ranges, options)
+  const typed = board.target.prepare(graph, ranges, options)
   return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions, weightBytes: weightBytesOf(typed.graph), activationBytes: peakActivationBytes(typed.graph) }
 }
 
@@ -85,14 +106,14 @@ export function weightBytesOf(graph: Graph): number {
   return [...graph.values.values()].reduce((sum, { constant }) => sum + (constant && constant.shape.length > 1 ? constant.byteLength : 0), 0)
 }
 
-async function calibrateFor(prepared: Prepared, board: Board, progress: Progress): Promise<Ranges> {
-  const { source, samples } = prepared
-  const wanted = board.target.wantedTensors(source.graph, board.options)
+async function calibrateFor(prepared: Prepared, graph: Graph, board: Board, progress: Progress): Promise<Ranges> {
+  const { samples } = prepared
+  const wanted = board.target.wantedTensors(graph, board.options)
   progress.stage('calibrate', `${samples.calibration.indices.length} samples, ${wanted.length} tensors`)
   const feeds = async function* () {
     for await (const sample of samplesOf(samples.calibration, progress.signal)) yield sample.inputs
   }
-  return calibrate(source.graph, (graph) => createOnnxEvaluator(writeOnnx(graph)), feeds(), wanted, {
+  return calibrate(graph, executeGraph, feeds(), wanted, {
     progress,
     total: samples.calibration.indices.length,
   })

@@ -6,7 +6,7 @@ import { edgewrightVersion } from '../artifact/version.ts'
 import { artifactReadme } from '../artifact/readme.ts'
 import type { IntegerType } from '../data/quantize-tensor.ts'
 import { type Metric, openMetric } from '../data/metric.ts'
-import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
+import { openEvaluator } from '../execute/open.ts'
 import type { Progress } from '../progress.ts'
 import type { Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
@@ -72,7 +72,7 @@ export async function prepareCompile(
   const { source, samples } = request.recipe.foldPreprocessing
     ? await foldSourcePreprocessing(opened, openedSamples, request, progress)
     : { source: opened, samples: openedSamples }
-  const evaluator = await createOnnxEvaluator(source.floatModel)
+  const evaluator = await openEvaluator(source.floatModel)
   return {
     source,
     samples,
@@ -133,7 +133,7 @@ async function measureQuality(prepared: Prepared, board: Board, chosen: Chosen, 
 
 /** An emitted network, ready to run on this computer as the board would compute it. */
 export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>): Promise<Runnable> {
-  const evaluator = await createOnnxEvaluator(emitted.files.get(emitted.model)!, hostSession(board.options))
+  const evaluator = await openEvaluator(emitted.files.get(emitted.model)!, hostSession(board.options))
   return {
     evaluator,
     inputs: emitted.inputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),

@@ -39,7 +39,8 @@ export interface Inspection {
 export async function inspectModel(request: InspectRequest, progress: Progress): Promise<Inspection> {
   const source = await openSource(request, progress)
   const board = chooseBoard({ profile: request.profile, target: request.target, recipe: recipeFor(request.profile) }, progress)
-  const operators = board.target.inspect(source.graph, board.options)
+  const graph = board.target.tailor?.(source.graph, board.options) ?? source.graph
+  const operators = board.target.inspect(graph, board.options)
   const describe = (names: readonly string[]) =>
     names.map((name) => ({ name, dtype: source.graph.values.get(name)!.type.dtype, shape: source.graph.values.get(name)!.type.shape }))
   const count = (test: (row: Placement) => boolean) => operators.filter(test).length

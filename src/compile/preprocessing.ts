@@ -1,8 +1,7 @@
-import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
 import { EdgewrightError } from '../error.ts'
-import { writeOnnx } from '../formats/onnx/write.ts'
 import { floatPasses, foldPreprocessing, runPasses } from '../passes/index.ts'
 import type { Progress } from '../progress.ts'
+import { executeGraph, modelFileOf } from './execute-graph.ts'
 import type { Recipe } from './recipe.ts'
 import { openSamples, type Samples, type SamplesRequest } from './samples.ts'
 import type { Source } from './source.ts'
@@ -27,10 +26,9 @@ export async function foldSourcePreprocessing(
     })
   progress.stage('fold preprocessing', input)
   const original = foldPreprocessing(source.graph, input, { scale, mean, std })
-  const makeEvaluator = (graph: typeof original) => createOnnxEvaluator(writeOnnx(graph))
   const notes = [...source.notes]
-  const graph = await runPasses(original, floatPasses(makeEvaluator), (note) => notes.push(note))
-  const folded: Source = { ...source, original, graph, notes, floatModel: writeOnnx(original) }
+  const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
+  const folded: Source = { ...source, original, graph, notes, floatModel: modelFileOf(original) }
   return { source: folded, samples: await openSamples({ ...request, recipe: rawRecipe(request.recipe) }, folded, progress) }
 }
 

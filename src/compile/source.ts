@@ -3,11 +3,11 @@ import { readFile, stat } from 'node:fs/promises'
 import { sha256OfFile } from '../digest.ts'
 import { EdgewrightError } from '../error.ts'
 import { openModel } from '../formats/index.ts'
-import { writeOnnx } from '../formats/onnx/write.ts'
-import { createOnnxEvaluator, inferOpaqueTypes } from '../execute/onnxruntime.ts'
+import { inferOpaqueTypes } from '../execute/onnxruntime.ts'
 import { floatPasses, runPasses } from '../passes/index.ts'
 import type { Graph, Model } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
+import { executeGraph, modelFileOf } from './execute-graph.ts'
 
 /** A model file as the user names it. */
 export interface ModelRequest {
@@ -35,7 +35,7 @@ export interface Source {
   /** After the float rewrites: the same function, fewer operators. */
   readonly graph: Graph
   readonly notes: readonly Note[]
-  /** An ONNX file of `original` with static shapes: the user's own bytes where they are that already. */
+  /** A file of `original` with static shapes: the user's own bytes where they are that already. */
   readonly floatModel: Uint8Array
 }
 
@@ -50,7 +50,7 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
     throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model has several signatures.', { where: path, saw: [...model.graphs.keys()].join(', '), hint: 'Export the one that is to be deployed.' })
   const notes: Note[] = []
   progress.stage('rewrite', `${original.nodes.length} operators`)
-  const graph = await runPasses(original, floatPasses((graph) => createOnnxEvaluator(writeOnnx(graph))), (note) => notes.push(note))
+  const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
   return {
     path,
     name: basename(path).replace(/\.[^.]+$/, ''),
@@ -67,8 +67,8 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
 /** The user's file as it is, unless a runtime would need more than it: a shape bound, or weights in other files. */
 async function floatModelOf(path: string, model: Model, original: Graph): Promise<Uint8Array> {
   const fixed = model.inputSignatures.every(({ dimensions }) => dimensions.every((dimension) => typeof dimension === 'number'))
-  if (model.format === 'onnx' && fixed && !model.externalData) return readFile(path)
-  return writeOnnx(original)
+  const runnable = model.format === 'onnx' || model.format === 'tflite'
+  return runnable && fixed && !model.externalData ? readFile(path) : modelFileOf(original)
 }
 
 async function fileBytes(path: string): Promise<number> {

@@ -12,7 +12,7 @@ import { hostSession } from '../compile/candidates.ts'
 import { feedsOf } from '../compile/quality.ts'
 import type { Recipe } from '../compile/recipe.ts'
 import { inputSpecsOf } from '../compile/samples.ts'
-import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
+import { openEvaluator } from '../execute/open.ts'
 import { artifactId } from '../measure/standard-plan.ts'
 import { type Progress, throwIfAborted } from '../progress.ts'
 import { byteLength, bytesOf, type DType, type Tensor, viewAs } from '../tensor.ts'
@@ -121,7 +121,7 @@ type Add = (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => Promise<voi
 
 async function evaluateHere(loaded: Loaded, samples: AsyncIterable<Sample>, add: Add, progress: Progress): Promise<null> {
   progress.stage('evaluate', 'on this computer')
-  const evaluator = await createOnnxEvaluator(loaded.bytes, loaded.session)
+  const evaluator = await openEvaluator(loaded.bytes, loaded.session)
   try {
     for await (const sample of samples) {
       throwIfAborted(progress.signal)

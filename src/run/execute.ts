@@ -82,7 +82,10 @@ export async function follow(board: OpenedBoard, id: string, progress: Progress)
     (chunk) => {
       for (const event of parser.push(chunk)) {
         collector.add(event)
-        if (event.type === 'latency') progress.tick((inferences += event.ns.length), 0, 'inferences')
+        if (event.type === 'latency') {
+          inferences += event.ns.length
+          progress.tick(inferences, 0, 'inferences')
+        }
         if (event.type === 'inferred') progress.tick(event.count, 0, 'samples')
       }
     },

@@ -1,4 +1,4 @@
-import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
+import { openEvaluator } from '../execute/open.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hostSession } from '../compile/candidates.ts'
@@ -33,7 +33,7 @@ export async function parityInputs({ samples: data }: Prepared, { manifest }: Pi
 /** Holds the board's outputs against the host's of the same artifact. */
 export async function measureParity(compiled: Compiled, inputs: ParityInputs, files: ReadonlyMap<string, Uint8Array>): Promise<NonNullable<RunResult['parity']>> {
   const { manifest, folder, board } = compiled
-  const evaluator = await createOnnxEvaluator(await readFile(join(folder, manifest.model)), hostSession(board.options))
+  const evaluator = await openEvaluator(await readFile(join(folder, manifest.model)), hostSession(board.options))
   try {
     const pairs: (ParityPair & { sample: string })[] = []
     for (const [index, { id, feeds }] of inputs.samples.entries()) {

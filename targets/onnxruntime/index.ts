@@ -1,3 +1,4 @@
+import { convertLayout } from '../../src/passes/layout.ts'
 import type { Target } from '../target.ts'
 import { constraints } from './constraints.ts'
 import { emit } from './emit.ts'
@@ -11,8 +12,10 @@ export const onnxruntime: Target = {
   describe:
     'ONNX Runtime on the CPU (ARM64 and x64): ONNX with Q/DQ, integer kernels where they exist, float elsewhere',
   available: true,
+  engine: 'onnxruntime',
   schemes: ['full-int8', 'float'],
   constraints,
+  tailor: (graph) => (graph.nodes.some(({ op }) => 'layout' in op && op.layout === 'channels-last') ? convertLayout(graph, 'channels-first') : graph),
   inspect,
   wantedTensors,
   prepare,

@@ -1,0 +1,17 @@
+import { EdgewrightError } from '../error.ts'
+import type { Evaluator } from './evaluator.ts'
+import { createOnnxEvaluator, type OnnxEvaluatorOptions } from './onnxruntime.ts'
+
+/** Which runtime executes a model file. */
+export type Engine = 'onnxruntime' | 'litert'
+
+/** By content: a TensorFlow Lite file says so at byte 4. */
+export function engineOf(modelBytes: Uint8Array): Engine {
+  return Buffer.from(modelBytes.buffer, modelBytes.byteOffset + 4, Math.min(4, Math.max(0, modelBytes.byteLength - 4))).toString('latin1') === 'TFL3' ? 'litert' : 'onnxruntime'
+}
+
+/** Opens a model file on this computer with the runtime it is made for. */
+export async function openEvaluator(modelBytes: Uint8Array, options: OnnxEvaluatorOptions = {}): Promise<Evaluator> {
+  if (engineOf(modelBytes) === 'onnxruntime') return createOnnxEvaluator(modelBytes, options)
+  throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'TensorFlow Lite files are not executed in this version.')
+}
