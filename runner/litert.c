@@ -1,9 +1,14 @@
+#define _GNU_SOURCE
 #include "litert.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "emit.h"
@@ -18,6 +23,9 @@ struct library {
 
 struct litert_state {
   const struct library *library;
+  /** The model's file, mapped: LiteRT's own reading of a file dies of SIGBUS where it is cut short. */
+  void *bytes;
+  size_t byte_count;
   litert_model *model;
   litert_compiled *compiled;
   litert_signature *signature;
@@ -89,6 +97,18 @@ static bool add_threads(struct session *session, litert_options *options) {
   return ok(session, api->AddOpaqueOptions(options, opaque), "MODEL_LOAD", "the thread count is refused");
 }
 
+static bool map_model(struct session *session) {
+  struct litert_state *state = state_of(session);
+  const char *path = session->plan->model;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+  void *bytes = size < 0 ? MAP_FAILED : mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (bytes == MAP_FAILED) emit_error("MODEL_LOAD", "%s: cannot read %s: %s", session->plan->id, path, strerror(errno));
+  else state->bytes = bytes, state->byte_count = (size_t)size;
+  if (fd >= 0) close(fd);
+  return bytes != MAP_FAILED;
+}
+
 static bool compile(struct session *session) {
   struct litert_state *state = state_of(session);
   const struct litert_api *api = &state->library->api;
@@ -98,7 +118,8 @@ static bool compile(struct session *session) {
               add_threads(session, options);
   if (made) {
     int64_t start = now_ns();
-    made = ok(session, api->CreateModelFromFile(state->library->environment, session->plan->model, &state->model), "MODEL_LOAD", "the model cannot be read") &&
+    made = map_model(session) &&
+           ok(session, api->CreateModelFromBuffer(state->library->environment, state->bytes, state->byte_count, &state->model), "MODEL_LOAD", "the model cannot be read") &&
            ok(session, api->CreateCompiledModel(state->library->environment, state->model, options, &state->compiled), "MODEL_LOAD", "LiteRT refuses the model");
     session->load_ns = now_ns() - start;
   }
@@ -154,7 +175,7 @@ static bool describe_all(struct session *session, bool input, size_t *count, str
   return made;
 }
 
-static bool open(struct session *session, const char *profile_prefix) {
+static bool open_session(struct session *session, const char *profile_prefix) {
   const char *code;
   char message[1024];
   const struct library *library = library_open(session->plan->library, &code, message, sizeof message);
@@ -272,6 +293,7 @@ static void close_session(struct session *session) {
     if (state->outputs[i]) api->DestroyTensorBuffer(state->outputs[i]);
   if (state->compiled) api->DestroyCompiledModel(state->compiled);
   if (state->model) api->DestroyModel(state->model);
+  if (state->bytes) munmap(state->bytes, state->byte_count);
   free(state->inputs), free(state->outputs), free(state->input_places), free(state->output_places);
   free(state);
 }
@@ -281,7 +303,7 @@ const struct backend litert_backend = {
     .entry = "LiteRtCreateCompiledModel",
     .library_name = "a LiteRT library",
     .library_version = library_version,
-    .open = open,
+    .open = open_session,
     .prepare = prepare,
     .run = run,
     .output = output,

@@ -58,7 +58,7 @@ struct litert_type {
 
 #define LITERT_FUNCTIONS(F)                                                                \
   F(int, CreateEnvironment, int option_count, const struct litert_environment_option *, litert_environment **) \
-  F(int, CreateModelFromFile, litert_environment *, const char *path, litert_model **)     \
+  F(int, CreateModelFromBuffer, litert_environment *, const void *bytes, size_t count, litert_model **) \
   F(void, DestroyModel, litert_model *)                                                    \
   F(int, CreateOptions, litert_options **)                                                 \
   F(void, DestroyOptions, litert_options *)                                                \
