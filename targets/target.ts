@@ -28,6 +28,8 @@ export interface TargetOptions {
   /** Node or value names that stay in float. */
   readonly keepFloat: readonly string[]
   readonly constraints: readonly BoardConstraint[]
+  /** Changes of the network's function that the user allows, by the names that the target gives them. */
+  readonly allow?: readonly string[]
 }
 
 export type Basis = 'documented' | 'observed' | 'assumed'
@@ -94,6 +96,14 @@ export interface RuntimeBuild {
   readonly paths: ReadonlyMap<string, string>
 }
 
+/** What a target says of a network as a whole. */
+export interface TargetSummary {
+  /** For people, a sentence a line. */
+  readonly lines: readonly string[]
+  /** For programs: plain values that JSON can carry. */
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
 export interface Target {
   readonly name: string
   readonly describe: string
@@ -109,6 +119,8 @@ export interface Target {
    * it gives. Without it they take the graph as it is.
    */
   tailor?(graph: Graph, options: TargetOptions): Graph
+  /** What the rows of `inspect` do not say: of the network as the user gave it, before `tailor`. */
+  summary?(graph: Graph, options: TargetOptions): TargetSummary
   /** Values whose range `prepare` needs; calibrate exactly these. */
   wantedTensors(graph: Graph, options: TargetOptions): string[]
   prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared

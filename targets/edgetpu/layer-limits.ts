@@ -97,7 +97,7 @@ export const layerLimits: readonly Limit[] = [
     basis: 'observed',
     source: 'edgetpu#461',
     status: limited,
-    remedy: 'The rewrite mean-to-average-pool takes it in two steps.',
+    remedy: 'The rewrite split-mean takes it one axis after the other.',
     check(operator) {
       const from = operator.inputs[0]!.type.shape
       const to = operator.outputs[0]!.type.shape

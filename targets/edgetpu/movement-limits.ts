@@ -88,7 +88,7 @@ export const movementLimits: readonly Limit[] = [
     basis: 'observed',
     source: 'PAIRS',
     status: limited,
-    remedy: 'The rewrite broadcast-one-place adds the 1×1 tensor to zeros of the larger shape.',
+    remedy: 'The rewrite repeat-one-place writes it as concatenations.',
     check({ inputs, outputs }) {
       const from = inputs[0]!.type.shape
       const to = outputs[0]!.type.shape

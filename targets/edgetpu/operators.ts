@@ -28,31 +28,38 @@ export interface Operator {
 export interface ViewOptions {
   /** True: a float network is seen as LiteRT's int8 file of it would be. */
   readonly assumeInt8: boolean
+  /** Nodes of a float network that would still compute on reals. */
+  readonly realNodes?: ReadonlySet<Node>
 }
 
-/** The operators of a graph, in the order that the file has them. */
+/**
+ * The operators of a channels-last graph, in the order that the file has them. Of a network that is quantized in a
+ * `.tflite` file, exactly the file's; else one for each node.
+ */
 export function operatorsOf(graph: Graph, options: ViewOptions): Operator[] {
-  const view = options.assumeInt8 && !isQuantized(graph) ? int8View(graph) : graph
-  const groups = isTflite(graph) ? groupBySource(graph.nodes) : graph.nodes.map((node) => [node])
   const readers = readersOf(graph)
-  return groups
-    .map((nodes, position) => operatorOf(nodes, position, view, readers))
-    .sort((a, b) => a.index - b.index)
+  if (isQuantized(graph) && isTflite(graph))
+    // an Identity without a source stands for an output that is an input
+    return groupBySource(graph.nodes.filter((node) => node.source))
+      .map((nodes) => operatorOf(nodes, 0, graph, readers, true))
+      .sort((a, b) => a.index - b.index)
+  const view = options.assumeInt8 && !isQuantized(graph) ? int8View(graph) : graph
+  return graph.nodes.map((node, position) =>
+    operatorOf([node], position, options.realNodes?.has(node) ? graph : view, readers, false),
+  )
 }
 
 /** One node as an operator of its own: what a constraint checks. */
 export function operatorOfNode(node: Node, graph: Graph, options: ViewOptions): Operator {
-  const nodes =
-    isTflite(graph) && node.source
-      ? graph.nodes.filter((other) => other.source?.index === node.source!.index)
-      : [node]
+  const whole = isQuantized(graph) && isTflite(graph) && node.source
+  const nodes = whole ? graph.nodes.filter((other) => other.source?.index === node.source!.index) : [node]
   const view = options.assumeInt8 && !isQuantized(graph) ? int8View(graph) : graph
-  return operatorOf(nodes, 0, view, readersOf(graph))
+  return operatorOf(nodes, 0, view, readersOf(graph), Boolean(whole))
 }
 
-/** True where a file's own types say how its integers map to reals. */
+/** True where a file says of any tensor how its integers map to reals. */
 export function isQuantized(graph: Graph): boolean {
-  for (const { type, constant } of graph.values.values()) if (type.quantization && !constant) return true
+  for (const { type } of graph.values.values()) if (type.quantization) return true
   return false
 }
 
@@ -80,9 +87,9 @@ export function activationsOf(operator: Operator): Operand[] {
 }
 
 function groupBySource(nodes: readonly Node[]): Node[][] {
-  const groups = new Map<number | Node, Node[]>()
+  const groups = new Map<number, Node[]>()
   for (const node of nodes) {
-    const key = node.source ? node.source.index : node
+    const key = node.source!.index
     const group = groups.get(key)
     if (group) group.push(node)
     else groups.set(key, [node])
@@ -95,6 +102,7 @@ function operatorOf(
   position: number,
   graph: Graph,
   readers: ReadonlyMap<string, Node[]>,
+  asFile: boolean,
 ): Operator {
   const first = nodes[0]!
   const inside = new Set(nodes)
@@ -112,7 +120,7 @@ function operatorOf(
     type: graph.values.get(name)!.type,
     constant: graph.values.get(name)!.constant,
   })
-  const tflite = first.source !== null && isTfliteNode(first)
+  const tflite = asFile && first.source !== null
   return {
     index: first.source?.index ?? position,
     type: tflite ? first.source!.opType : tfliteName(first, graph),
@@ -123,10 +131,6 @@ function operatorOf(
     outputs: [...made].filter(leaves).map(operand),
     nodes,
   }
-}
-
-function isTfliteNode(node: Node): boolean {
-  return node.op.kind === 'Opaque' ? node.op.format === 'tflite' : /^[A-Z0-9_]+$/.test(node.source!.opType)
 }
 
 function readersOf(graph: Graph): Map<string, Node[]> {

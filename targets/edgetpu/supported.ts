@@ -111,19 +111,20 @@ export const knownAbsent: readonly {
     type: 'GELU',
     basis: 'documented',
     source: 'AXIS',
-    remedy: 'Replace it by relu with --allow relu6 and tune.',
+    remedy: 'Replace it by relu with the allowance relu6, and tune.',
   },
   {
     type: 'HARD_SWISH',
     basis: 'observed',
     source: 'edgetpu#353',
-    remedy: 'The rewrite decompose-hard-swish writes it as x · relu6(x + 3) / 6; --allow relu6 replaces it.',
+    remedy:
+      'The rewrite decompose-hard-swish writes it as x · relu6(x + 3) / 6; the allowance relu6 replaces it by ReLU6.',
   },
   {
     type: 'LEAKY_RELU',
     basis: 'observed',
     source: 'edgetpu#597',
-    remedy: 'The rewrite leaky-relu-to-maximum writes it as max(x, αx).',
+    remedy: 'The rewrite leaky-relu-to-prelu writes it as a PReLU.',
   },
   {
     type: 'TFLite_Detection_PostProcess',
@@ -132,3 +133,11 @@ export const knownAbsent: readonly {
     remedy: 'It is meant for the CPU and comes last.',
   },
 ]
+
+/** The oldest runtime that takes all of these operators, as far as it is known; null where nothing is known. */
+export function minRuntimeOf(types: readonly string[]): number | null {
+  const known = supportedOperators.flatMap(({ type, minRuntime }) =>
+    minRuntime !== null && types.includes(type) ? [minRuntime] : [],
+  )
+  return known.length > 0 ? Math.max(...known) : null
+}
