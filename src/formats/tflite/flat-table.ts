@@ -1,4 +1,4 @@
-import { Builder, type Offset } from 'flatbuffers'
+import type { Builder, Offset } from 'flatbuffers'
 import { FlatError, type FlatFile } from './flat-file.ts'
 
 /** How one field of a table is stored: its slot, what it is where the table lacks it, and both directions. */

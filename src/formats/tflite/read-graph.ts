@@ -95,6 +95,15 @@ export class GraphInReading {
     this.#values.set(index, this.editor.addConstant(this.nameOf(index), constant))
   }
 
+  /** Whether a tensor is an operator's own: a state, or scratch space that nothing fills before it. */
+  isOwn(index: number, where: string): boolean {
+    const { isVariable, buffer } = this.tensor(index, where)
+    if (isVariable) return true
+    if (this.#values.has(index)) return false
+    const stored = this.#buffers?.[buffer]
+    return !stored || (!stored.data?.byteLength && stored.offset <= 1)
+  }
+
   /** A state is one operator's alone. */
   claimState(index: number, where: string): void {
     if (this.#states.has(index))

@@ -135,10 +135,17 @@ export class OperatorInReading {
   /** Makes the result with one of ours, then the activation that the file fuses into it. */
   produceActivated(op: Op, inputs: readonly (string | null)[], activation: number): void {
     const after = this.#activation(activation)
-    if (!after) return this.produce(op, inputs)
     // one rescaling to the result's own type, then the clamp: what a fused kernel does
-    const [linear] = this.steps(op, inputs, 'linear', [this.declared().quantization])
-    this.produce(after, [linear!])
+    if (after) this.produce(after, this.steps(op, inputs, 'linear', [this.declared().quantization]))
+    else this.produce(op, inputs)
+  }
+
+  /** As `produceActivated`, for what is still to be moved into the result. */
+  activatedStep(op: Op, inputs: readonly (string | null)[], like: string, activation: number): string {
+    const after = this.#activation(activation)
+    const { quantization } = this.declared()
+    const made = this.steps(op, inputs, after ? 'linear' : like, [quantization])
+    return after ? this.steps(after, made, like, [quantization])[0]! : made[0]!
   }
 
   /** Operators in between; gives their values' names, which `like` says what they are. */

@@ -67,7 +67,8 @@ function quantizationOf(
     throw broken('has another number of zero points than of scales', `${stated.length} and ${scales.length}`)
   const zeroPoints = scales.map((_, i) => stated[stated.length === 1 ? 0 : i] ?? 0)
   if (scales.length === 1) return { scales, zeroPoints, axis: null }
-  const axis = quantization.quantizedDimension
+  // some exporters give a bias the axis of its weights
+  const axis = shape.length === 1 ? 0 : quantization.quantizedDimension
   if (!(axis >= 0 && axis < shape.length && shape[axis] === scales.length))
     throw broken(
       'has another number of scales than its axis is long',

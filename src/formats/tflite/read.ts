@@ -178,7 +178,7 @@ function carry(model: TfliteModel, operator: TfliteOperator, index: number, grap
   }
   const inputs = (operator.inputs ?? []).map((tensor) => {
     if (tensor < 0) return -1
-    if (!graph.tensor(tensor, where).isVariable) return flowing
+    if (!graph.isOwn(tensor, where)) return flowing
     graph.claimState(tensor, where)
     return keep(tensor)
   })

@@ -24,11 +24,12 @@ function readFullyConnected(operator: OperatorInReading): void {
   if (bias !== null) inputs.push(bias)
   const gemm = { kind: 'Gemm', alpha: 1, beta: 1, transA: false, transB: true } as const
   const keeps = options.keepNumDims && x.length !== 2
-  if (!keeps) return operator.produceActivated(gemm, inputs, options.activation)
-  if (options.activation !== 0) throw new NotExpressible('it keeps its dimensions and fuses an activation')
-  const { quantization } = operator.declared()
-  const [product] = operator.steps(gemm, inputs, 'product', [quantization])
-  operator.produce({ kind: 'Reshape', shape: [...x.slice(0, -1), outputs] }, [product!])
+  if (!keeps) {
+    operator.produceActivated(gemm, inputs, options.activation)
+    return
+  }
+  const product = operator.activatedStep(gemm, inputs, 'product', options.activation)
+  operator.produce({ kind: 'Reshape', shape: [...x.slice(0, -1), outputs] }, [product])
 }
 
 function readBatchMatMul(operator: OperatorInReading): void {

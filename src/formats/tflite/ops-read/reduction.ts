@@ -33,7 +33,6 @@ function readArg(operator: OperatorInReading, kind: 'ArgMax' | 'ArgMin'): void {
     keepDims: false,
     selectLastIndex: false,
   } as const
-  if (operator.declared().dtype === 'int64') return operator.produce(op, [operator.input(0)])
-  const [indices] = operator.steps(op, [operator.input(0)], 'indices', [null])
-  operator.produce({ kind: 'Cast' }, [indices!])
+  if (operator.declared().dtype === 'int64') operator.produce(op, [operator.input(0)])
+  else operator.produce({ kind: 'Cast' }, operator.steps(op, [operator.input(0)], 'indices', [null]))
 }

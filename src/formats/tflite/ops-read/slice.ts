@@ -102,7 +102,10 @@ function emitCuts(
     ends: cuts.map(({ end }) => end),
     steps: cuts.map(({ step }) => step),
   } as const
-  if (result.every((kind) => kind === 'kept')) return operator.produce(cut, [operator.input(0)])
+  if (result.every((kind) => kind === 'kept')) {
+    operator.produce(cut, [operator.input(0)])
+    return
+  }
   if (operator.type(0).quantization?.axis != null)
     throw new NotExpressible('it drops axes of per-channel integers')
   const part = operator.step(cut, [operator.input(0)], 'part')
