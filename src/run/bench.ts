@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
 import { deployArtifact } from '../deploy/release.ts'
 import type { Device } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
+import { type Engine, engineOf } from '../execute/open.ts'
 import type { Collected } from '../measure/collect.ts'
 import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
@@ -52,10 +54,12 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
   const board = await openBoard(request.device, undefined, request.connection, progress)
   const { device, profile } = board
   try {
-    const tools = await provision(device, progress)
-    const model = await place(device, subject, request, progress)
+    const { engine, place } = await placing(subject, request, progress)
+    const tools = await provision(device, engine, progress)
+    progress.stage('deploy', device.name)
+    const model = await place(device)
     const survey = await surveyBoard(device, progress.signal)
-    const planned: PlanSubject = { id: 'model', library: tools.library, model }
+    const planned: PlanSubject = { id: 'model', backend: tools.backend, library: tools.library, model }
     const startedAt = new Date()
     const executed = request.attach ? await attached(board, request.attach, progress) : await measure(board, tools, planned, survey.sensors, request, progress)
     const threads = request.attach ? threadsIn(executed.collected) : request.threads
@@ -95,11 +99,14 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
 }
 
 /** An artifact becomes a release, any other model a blob. */
-async function place(device: Device, subject: Subject, request: BenchRequest, progress: Progress): Promise<string> {
-  progress.stage('deploy', device.name)
-  if (subject.kind === 'artifact') return (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath
+async function placing(subject: Subject, request: BenchRequest, progress: Progress): Promise<{ engine: Engine; place(device: Device): Promise<string> }> {
+  if (subject.kind === 'artifact')
+    return {
+      engine: engineOf(await readFile(subject.modelPath)),
+      place: async (device) => (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath,
+    }
   const { bytes } = await staticModel(subject.path, request.shapes, progress)
-  return (await ensureBlobBytes(device, bytes, { progress })).path
+  return { engine: engineOf(bytes), place: async (device) => (await ensureBlobBytes(device, bytes, { progress })).path }
 }
 
 async function measure(
@@ -111,7 +118,7 @@ async function measure(
   progress: Progress,
 ): Promise<Executed> {
   progress.stage('measure', board.device.name)
-  const plan = () => standardPlan({ ...request, subjects: [subject], sensors })
+  const plan = () => standardPlan({ ...request, operators: request.operators && tools.timesOperators, subjects: [subject], sensors })
   return execute(board, tools, { files: new Map(), fetch: [], plan }, progress)
 }
 

@@ -12,7 +12,7 @@ import { hostSession } from '../compile/candidates.ts'
 import { feedsOf } from '../compile/quality.ts'
 import type { Recipe } from '../compile/recipe.ts'
 import { inputSpecsOf } from '../compile/samples.ts'
-import { openEvaluator } from '../execute/open.ts'
+import { engineOf, openEvaluator } from '../execute/open.ts'
 import { artifactId } from '../measure/standard-plan.ts'
 import { type Progress, throwIfAborted } from '../progress.ts'
 import { byteLength, bytesOf, type DType, type Tensor, viewAs } from '../tensor.ts'
@@ -145,7 +145,7 @@ async function evaluateOnDevice(
   const board = await openBoard(request.device, undefined, request.connection, progress)
   const { device } = board
   try {
-    const tools = await provision(device, progress)
+    const tools = await provision(device, engineOf(loaded.bytes), progress)
     const model =
       subject.kind === 'artifact'
         ? (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath
@@ -180,7 +180,7 @@ async function inferOnDevice(
       fetch: outputs,
       plan: (folder) => ({
         schema: 1,
-        artifacts: [{ id, backend: 'onnxruntime', library: tools.library, model: tools.model, threads: 1, affinity: [], profile: false, inputs: [], seed: 0 }],
+        artifacts: [{ id, backend: tools.backend, library: tools.library, model: tools.model, threads: 1, affinity: [], profile: false, inputs: [], seed: 0 }],
         steps: [{ do: 'infer', artifact: id, inputs: [...inputs.keys()].map((name) => `${folder}/${name}`), outputs: outputs.map((name) => `${folder}/${name}`), count: batch.length }],
         sensors: [],
         sensorPeriodMs: 1000,

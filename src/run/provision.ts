@@ -1,35 +1,57 @@
 import { onnxRuntimeBuild } from '../artifact/runtimes.ts'
 import { ensureBlob } from '../deploy/blobs.ts'
-import type { Device } from '../deploy/types.ts'
+import type { Device, DeviceFacts } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
+import type { Engine } from '../execute/open.ts'
 import { prebuiltRunner } from '../measure/prebuilt-runner.ts'
 import type { Progress } from '../progress.ts'
+import { litertBuild } from '../runtimes/litert.ts'
 
 /** What a board needs to run anything of ours; both are there by digest and sent only once. */
 export interface Provisioned {
   /** Absolute paths on the board. */
   readonly runner: string
   readonly library: string
+  readonly backend: Engine
   readonly runtime: { readonly name: string; readonly version: string; readonly sha256: string }
+  /** True where the library gives the time of each operator. */
+  readonly timesOperators: boolean
 }
 
-/** Puts the runner and ONNX Runtime on a board, where they are not there yet. */
-export async function provision(device: Device, progress: Progress): Promise<Provisioned> {
-  const { architecture } = device.facts
-  const build = onnxRuntimeBuild(architecture)
-  if (!build)
-    throw new EdgewrightError('DEVICE_UNSUPPORTED', 'There is no build of ONNX Runtime for this kind of processor.', {
-      where: device.name,
-      saw: architecture,
-      hint: 'Boards need a 64-bit Linux: aarch64 or x86_64.',
-    })
-  const runner = prebuiltRunner(architecture)
+interface Build {
+  readonly name: string
+  readonly version: string
+  readonly path: string
+  readonly sha256: string
+}
+
+/** Puts the runner and a runtime library on a board, where they are not there yet. */
+export async function provision(device: Device, engine: Engine, progress: Progress): Promise<Provisioned> {
+  const build = engine === 'litert' ? litertFor(device.facts) : onnxRuntimeFor(device)
+  const runner = prebuiltRunner(device.facts.architecture)
   progress.stage('provision', device.name)
   const placedRunner = await ensureBlob(device, runner.path, runner.sha256, { executable: true, progress })
   const placedLibrary = await ensureBlob(device, build.path, build.sha256, { progress })
   return {
     runner: placedRunner.path,
     library: placedLibrary.path,
-    runtime: { name: 'onnxruntime', version: build.version, sha256: build.sha256 },
+    backend: engine,
+    runtime: { name: build.name, version: build.version, sha256: build.sha256 },
+    // LiteRT's own C API, the newest, gives no operator times
+    timesOperators: engine === 'onnxruntime' || build.name === 'tflite',
   }
+}
+
+function litertFor({ architecture, libc }: DeviceFacts): Build {
+  return litertBuild({ architecture, ...(libc.name === 'glibc' && libc.version ? { glibc: libc.version } : {}) })
+}
+
+function onnxRuntimeFor({ name, facts }: Device): Build {
+  const build = onnxRuntimeBuild(facts.architecture)
+  if (build) return { name: 'onnxruntime', ...build }
+  throw new EdgewrightError('DEVICE_UNSUPPORTED', 'There is no build of ONNX Runtime for this kind of processor.', {
+    where: name,
+    saw: facts.architecture,
+    hint: 'Boards need a 64-bit Linux: aarch64 or x86_64.',
+  })
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { boardOfDevice, type Board } from '../compile/board.ts'
+import { floatBaseline } from '../compile/candidates.ts'
 import { type Compiled, compileFor, type Prepared } from '../compile/compile.ts'
 import { mcnemarTest } from '../data/significance.ts'
 import { deployArtifact } from '../deploy/release.ts'
@@ -45,13 +46,13 @@ export async function runOnDevice(
   try {
     const board = boardOfDevice(opened.profile, device.facts, { target: wanted.target, recipe: request.recipe }, progress)
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
-    const tools = await provision(device, progress)
+    const tools = await provision(device, board.target.engine, progress)
     progress.stage('deploy', device.name)
     const release = await deployArtifact(device, compiled.folder, { name: prepared.source.name, progress })
-    const floatModel = await ensureBlobBytes(device, prepared.source.floatModel, { progress })
+    const floatModel = await ensureBlobBytes(device, floatBaseline(prepared, board), { progress })
     const subjects: Subject[] = [
-      { id: 'float', library: tools.library, model: floatModel.path },
-      { id: 'int8', library: tools.library, model: release.modelPath },
+      { id: 'float', backend: tools.backend, library: tools.library, model: floatModel.path },
+      { id: 'int8', backend: tools.backend, library: tools.library, model: release.modelPath },
     ]
     const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
     const survey = await surveyBoard(device, progress.signal)
@@ -102,7 +103,7 @@ async function measure(
           preset: request.preset,
           affinity: request.affinity,
           rateHz: request.rateHz,
-          operators: true,
+          operators: tools.timesOperators,
           sensors,
           before: [
             {
