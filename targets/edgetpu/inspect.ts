@@ -30,13 +30,15 @@ export function predictTailored(
 ): { prediction: Prediction; unsupported: ReadonlySet<Node> } {
   const unsupported = new Set<Node>()
   if (isQuantized(graph)) return { prediction: predict(graph, { assumeInt8: false }), unsupported }
-  const { placements } = planGraph(graph, litertOptions(options), 'int8')
+  const { placements, fused, index } = planGraph(graph, litertOptions(options), 'int8')
+  const fusedInto = new Map<Node, Node>()
+  for (const [from, { attribute }] of fused) if (attribute) fusedInto.set(attribute, index.producer(from)!)
   const realNodes = new Set<Node>()
   for (const [node, planned] of placements) {
     if (!isInteger(planned)) realNodes.add(node)
     if (planned.how === 'unsupported') unsupported.add(node)
   }
-  return { prediction: predict(graph, { assumeInt8: true, realNodes }), unsupported }
+  return { prediction: predict(graph, { assumeInt8: true, realNodes, fusedInto }), unsupported }
 }
 
 /** Operators of a float file were read as one node or several; each is one row. */

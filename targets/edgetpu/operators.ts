@@ -30,6 +30,8 @@ export interface ViewOptions {
   readonly assumeInt8: boolean
   /** Nodes of a float network that would still compute on reals. */
   readonly realNodes?: ReadonlySet<Node>
+  /** Clips of a float network that the operator before them would carry as its activation. */
+  readonly fusedInto?: ReadonlyMap<Node, Node>
 }
 
 /**
@@ -44,8 +46,8 @@ export function operatorsOf(graph: Graph, options: ViewOptions): Operator[] {
       .map((nodes) => operatorOf(nodes, 0, graph, readers, true))
       .sort((a, b) => a.index - b.index)
   const view = options.assumeInt8 && !isQuantized(graph) ? int8View(graph) : graph
-  return graph.nodes.map((node, position) =>
-    operatorOf([node], position, options.realNodes?.has(node) ? graph : view, readers, false),
+  return groupFused(graph.nodes, options.fusedInto ?? new Map()).map((nodes, position) =>
+    operatorOf(nodes, position, options.realNodes?.has(nodes[0]!) ? graph : view, readers, false),
   )
 }
 
@@ -93,6 +95,16 @@ function groupBySource(nodes: readonly Node[]): Node[][] {
     const group = groups.get(key)
     if (group) group.push(node)
     else groups.set(key, [node])
+  }
+  return [...groups.values()]
+}
+
+function groupFused(nodes: readonly Node[], fusedInto: ReadonlyMap<Node, Node>): Node[][] {
+  const groups = new Map<Node, Node[]>()
+  for (const node of nodes) {
+    const group = groups.get(fusedInto.get(node) ?? node)
+    if (group) group.push(node)
+    else groups.set(node, [node])
   }
   return [...groups.values()]
 }

@@ -1,7 +1,7 @@
 import type { Graph } from '../../src/graph/types.ts'
-import type { TargetOptions, TargetSummary } from '../target.ts'
+import type { Placement, TargetOptions, TargetSummary } from '../target.ts'
 import { bytesOf } from './cost.ts'
-import { predictTailored } from './inspect.ts'
+import { inspect, predictTailored } from './inspect.ts'
 import { estimateMemory } from './memory.ts'
 import { litertOptions, tailorWithNotes } from './prepare.ts'
 import { type CutPoint, type Prediction, statusTable } from './predict.ts'
@@ -12,6 +12,7 @@ import { minRuntimeOf } from './supported.ts'
 export function summary(graph: Graph, options: TargetOptions): TargetSummary {
   const tailored = tailorWithNotes(graph, options)
   const { prediction } = predictTailored(tailored.graph, options)
+  const rows = inspect(graph, options)
   const memory = estimateMemory(prediction)
   const rewrites = countedRewrites(tailored.notes)
   const minRuntime = minRuntimeOf(
@@ -20,7 +21,7 @@ export function summary(graph: Graph, options: TargetOptions): TargetSummary {
   const boundary = litertOptions(options).io === 'float' ? graph.inputs.length + graph.outputs.length : 0
   return {
     lines: [
-      headline(prediction),
+      headline(prediction, rows),
       ...prediction.cutPoints.map(cutLine),
       ...(boundary > 0
         ? [`Float inputs and outputs add ${boundary} conversions on the CPU; --io int8 has none.`]
@@ -51,12 +52,12 @@ export function summary(graph: Graph, options: TargetOptions): TargetSummary {
   }
 }
 
-function headline({ mappedCount, cpuCount, mappedCost, cpuCost }: Prediction): string {
-  const total = mappedCount + cpuCount
-  if (cpuCount === 0) return `All ${total} operators are mapped to the Edge TPU.`
+function headline({ mappedCost, cpuCost }: Prediction, rows: readonly Placement[]): string {
+  const left = rows.filter(({ placement }) => placement !== 'accelerator').length
+  if (left === 0) return `All ${rows.length} operators are mapped to the Edge TPU.`
   const macs = mappedCost.macs + cpuCost.macs
   const share = macs > 0 ? `, ${((100 * cpuCost.macs) / macs).toFixed(1)} % of the multiplications` : ''
-  return `${mappedCount} of ${total} operators are mapped to the Edge TPU; ${cpuCount} stay on the CPU${share}.`
+  return `${rows.length - left} of ${rows.length} operators are mapped to the Edge TPU; ${left} stay on the CPU${share}.`
 }
 
 function cutLine({ operator, reason, remedy, lost, lostCost, tensors }: CutPoint): string {

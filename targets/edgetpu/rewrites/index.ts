@@ -8,6 +8,7 @@ import { repeatByConcatenation, repeatOnePlace } from './copies.ts'
 import { splitMean } from './mean.ts'
 import type { Rewrite } from './rewrite.ts'
 import { splitToSlices, stridedSliceToPool } from './slices.ts'
+import { mergeTransposedAxes } from './transposes.ts'
 
 /** In the order they are tried: what the user allows comes before what keeps the function. */
 export const rewrites: readonly Rewrite[] = [
@@ -20,6 +21,7 @@ export const rewrites: readonly Rewrite[] = [
   repeatByConcatenation,
   splitToSlices,
   stridedSliceToPool,
+  mergeTransposedAxes,
 ]
 
 /** A pass that needs no evaluator. */
