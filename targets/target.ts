@@ -25,6 +25,8 @@ export interface TargetOptions {
   readonly activationRange: ActivationRangeMethod
   readonly weightRange: WeightRangeMethod
   readonly perChannel: boolean
+  /** Take back in biases what rounding the weights shifts on average; undefined: where the target can. */
+  readonly correctBias?: boolean
   /** Node or value names that stay in float. */
   readonly keepFloat: readonly string[]
   readonly constraints: readonly BoardConstraint[]

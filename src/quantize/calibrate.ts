@@ -4,6 +4,7 @@ import { GraphEditor } from '../graph/edit.ts'
 import type { Graph } from '../graph/types.ts'
 import { type Progress, silentProgress, throwIfAborted } from '../progress.ts'
 import type { Tensor } from '../tensor.ts'
+import { type ChannelMeans, channelMeansOf } from './channel-means.ts'
 import { Histogram } from './histogram.ts'
 import type { Ranges, TensorRange } from './ranges.ts'
 
@@ -34,6 +35,7 @@ export async function calibrate(
   const fromInputs = wanted.filter((name) => graph.inputs.includes(name))
   const fromRun = wanted.filter((name) => !graph.inputs.includes(name) && !graph.values.get(name)?.constant)
   const histograms = new Map(wanted.map((name) => [name, new Histogram(name)]))
+  const means = channelMeansOf(graph, wanted)
   for (const name of wanted) {
     const constant = graph.values.get(name)?.constant
     if (constant)
@@ -46,10 +48,10 @@ export async function calibrate(
   try {
     for await (const feeds of samples) {
       throwIfAborted(progress.signal)
-      for (const name of fromInputs) count(histograms.get(name)!, feeds.get(name))
+      for (const name of fromInputs) count(histograms.get(name)!, means.get(name), feeds.get(name))
       if (evaluator) {
         const outputs = await evaluator.run(feeds, fromRun)
-        for (const name of fromRun) count(histograms.get(name)!, outputs.get(name))
+        for (const name of fromRun) count(histograms.get(name)!, means.get(name), outputs.get(name))
       }
       done++
       progress.tick(done, total, 'samples')
@@ -62,8 +64,15 @@ export async function calibrate(
       hint: 'Give at least one sample, or none at all to calibrate on seeded random inputs.',
     })
   const ranges = new Map<string, TensorRange>()
-  for (const [name, histogram] of histograms)
-    ranges.set(name, { min: histogram.min, max: histogram.max, histogram })
+  for (const [name, histogram] of histograms) {
+    const channelMeans = means.get(name)?.result()
+    ranges.set(name, {
+      min: histogram.min,
+      max: histogram.max,
+      histogram,
+      ...(channelMeans ? { channelMeans } : {}),
+    })
+  }
   return ranges
 }
 
@@ -74,13 +83,14 @@ function observedGraph(graph: Graph, wanted: readonly string[]): Graph {
   return editor.finish()
 }
 
-function count(histogram: Histogram, tensor: Tensor | undefined): void {
+function count(histogram: Histogram, means: ChannelMeans | undefined, tensor: Tensor | undefined): void {
   if (!tensor)
     throw new EdgewrightError('DATA_SHAPE', 'A sample lacks an input of the network.', {
       where: histogram.name,
     })
   const { data } = tensor
-  histogram.observe(
-    data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number),
-  )
+  const reals =
+    data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number)
+  histogram.observe(reals)
+  means?.observe(reals)
 }

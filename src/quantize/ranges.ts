@@ -5,6 +5,8 @@ export interface TensorRange {
   readonly min: number
   readonly max: number
   readonly histogram?: Histogram
+  /** Mean of each channel, of values that a convolution or matrix product reads: for bias correction. */
+  readonly channelMeans?: ArrayLike<number>
 }
 
 /** Observations by value name, kept apart from types. */

@@ -81,6 +81,15 @@ export function rangedValues({ graph, index, placements, fused }: Plan, options:
   return [...wanted]
 }
 
+/** What convolutions and products read: the means of their channels correct biases. */
+export function weightedInputs({ graph, placements }: Plan): string[] {
+  const weighted = graph.nodes.filter((node) => {
+    const { how, signature } = placements.get(node)!
+    return how === 'integer' && signature.role === 'weighted'
+  })
+  return weighted.map(({ inputs }) => inputs[0]!).filter((name) => graph.values.get(name)!.constant === null)
+}
+
 /** Operands that carry real activations. */
 export function activationsOf(graph: Graph, node: Node): string[] {
   return node.inputs.filter((name): name is string => {

@@ -6,7 +6,7 @@ import type { Decision, Prepared, TargetOptions } from '../target.ts'
 import { brokenConstraint, fileConstraints } from './constraints.ts'
 import { lower } from './lower/index.ts'
 import { activationTypeOf } from './numerics.ts'
-import { planGraph, rangedValues } from './plan.ts'
+import { planGraph, rangedValues, weightedInputs } from './plan.ts'
 import { spellClips } from './spell-clips.ts'
 import { storeWeights } from './stored-weights.ts'
 import { IntegerTyping } from './typing.ts'
@@ -24,7 +24,8 @@ export function tailor(graph: Graph, _options: TargetOptions): Graph {
 export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
   const activation = activationTypeOf(options)
   if (!activation || isQuantized(graph)) return []
-  return rangedValues(planGraph(graph, options, activation), options)
+  const plan = planGraph(graph, options, activation)
+  return [...new Set([...rangedValues(plan, options), ...weightedInputs(plan)])]
 }
 
 /**

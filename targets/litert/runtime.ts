@@ -1,13 +1,7 @@
-import { EdgewrightError } from '../../src/error.ts'
+import { litertNeed } from '../../src/runtimes/litert.ts'
 import type { RuntimeBuild } from '../target.ts'
 
-/** LiteRT as `edgewright runtimes add litert` has put it into the cache. */
-export async function runtimes(architecture: string): Promise<RuntimeBuild[]> {
-  throw new EdgewrightError(
-    'RUNTIME_MISSING',
-    `There is no LiteRT library for ${architecture} on this computer.`,
-    {
-      hint: `Run \`edgewright runtimes add litert\`.`,
-    },
-  )
+/** LiteRT as `edgewright runtimes add litert` fetches it; the library itself is found when a board is provisioned. */
+export async function runtimes(_architecture: string): Promise<RuntimeBuild[]> {
+  return [{ need: litertNeed(), paths: new Map() }]
 }

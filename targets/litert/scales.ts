@@ -13,7 +13,7 @@ import { Histogram } from '../../src/quantize/histogram.ts'
 import type { Ranges, TensorRange } from '../../src/quantize/ranges.ts'
 import { ScaleClasses } from '../../src/quantize/scale-classes.ts'
 import type { TargetOptions } from '../target.ts'
-import { activationsOf, isInteger, type Plan } from './plan.ts'
+import { activationsOf, isInteger, type Plan, rangedValues } from './plan.ts'
 
 interface Bounds {
   readonly min: number
@@ -47,7 +47,7 @@ export class ActivationScales {
     this.#options = options
     this.#unclipped = unclippedValues(plan)
     for (const node of plan.graph.nodes) this.#bind(node)
-    for (const name of ranges.keys()) {
+    for (const name of rangedValues(plan, options)) {
       const root = this.#classes.find(name)
       this.#sources.set(root, [...(this.#sources.get(root) ?? []), name])
     }

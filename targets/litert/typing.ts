@@ -3,10 +3,12 @@ import { constantOf, numbersOf } from '../../src/graph/constant.ts'
 import { GraphEditor } from '../../src/graph/edit.ts'
 import type { Constant, Graph, Node, Quantization, TensorType } from '../../src/graph/types.ts'
 import { type Affine, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
+import { correctBias } from '../../src/quantize/bias-correction.ts'
 import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import type { Ranges } from '../../src/quantize/ranges.ts'
 import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
 import { quantizeWideBias } from '../../src/quantize/wide-bias.ts'
+import { elementCount } from '../../src/tensor.ts'
 import type { Decision, TargetOptions } from '../target.ts'
 import { weightLimit } from './numerics.ts'
 import type { Plan } from './plan.ts'
@@ -18,6 +20,7 @@ export class IntegerTyping {
   readonly #graph: Graph
   readonly #plan: Plan
   readonly #options: TargetOptions
+  readonly #ranges: Ranges
   readonly #scales: ActivationScales
   readonly #editor: GraphEditor
   readonly #decisions: Decision[] = []
@@ -30,6 +33,7 @@ export class IntegerTyping {
     this.#graph = plan.graph
     this.#plan = plan
     this.#options = options
+    this.#ranges = ranges
     this.#scales = new ActivationScales(plan, ranges, options)
     this.#editor = GraphEditor.empty(plan.graph.name)
   }
@@ -174,11 +178,28 @@ export class IntegerTyping {
     )
     const inputs = [input, this.#constant(w, constant, quantization)]
     if (bias && offsets) {
-      const stored = (wide ? quantizeWideBias : quantizeBias)(offsets, inputScale, quantization.scales)
+      const reals = this.#correctedBias(node, offsets, weights, constant, quantization)
+      const stored = (wide ? quantizeWideBias : quantizeBias)(reals, inputScale, quantization.scales)
       const dtype = wide ? 'int64' : 'int32'
       inputs.push(this.#constant(bias, constantOf(dtype, [offsets.length], stored.data), stored.quantization))
     }
     this.#addProducer(node, inputs)
+  }
+
+  /** Takes back what rounding the weights shifts on average, where calibration saw the mean of each channel. */
+  #correctedBias(
+    node: Node,
+    bias: number[],
+    weights: Constant,
+    stored: Constant,
+    quantization: Quantization,
+  ): number[] {
+    const means = this.#ranges.get(node.inputs[0]!)?.channelMeans
+    if (!means || this.#options.correctBias === false || node.op.kind === 'ConvTranspose') return bias
+    const sizeOf = (name: string) => this.#graph.values.get(name)!.type.shape.slice(1, -1)
+    const layer = { input: sizeOf(node.inputs[0]!), output: sizeOf(node.outputs[0]!) }
+    const reals = dequantizedNumbers(stored, quantization)
+    return correctBias(node.op, bias, numbersOf(weights), reals, weights.shape, means, layer)
   }
 
   #axisOf(node: Node): number | null {
@@ -306,6 +327,12 @@ export class IntegerTyping {
     const { shape } = this.#graph.values.get(name)!.type
     return { dtype: this.#plan.activation, shape, quantization: perTensor(affine) }
   }
+}
+
+/** Along axis 0 or with one scale. */
+function dequantizedNumbers(constant: Constant, { scales }: Quantization): number[] {
+  const per = elementCount(constant.shape) / scales.length
+  return numbersOf(constant).map((q, i) => q * scales[Math.floor(i / per)]!)
 }
 
 function largest(numbers: readonly number[]): number {
