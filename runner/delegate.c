@@ -66,7 +66,7 @@ void delegate_close(struct delegate *delegate) {
   delegate->handle = NULL;
 }
 
-bool delegate_describe(const char *path, char *message, unsigned long message_size) {
+bool delegate_describe(const char *path, char *message, size_t message_size) {
   void *library = library_handle(path, message, message_size);
   if (!library) return false;
   if (!dlsym(library, "tflite_plugin_create_delegate"))

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "tflite_api.h"
 #include "plan.h"
@@ -22,5 +23,5 @@ struct delegate {
 bool delegate_open(struct delegate *delegate, const char *id, const struct plan_delegate *plan);
 void delegate_close(struct delegate *delegate);
 
-/** Writes the members `library`, `version` and `devices` of an event; false where the library cannot be opened. */
-bool delegate_describe(const char *path, char *message, unsigned long message_size);
+/** Writes the members `version` and `devices` into the event under way; false with a sentence where it is no delegate. */
+bool delegate_describe(const char *path, char *message, size_t message_size);

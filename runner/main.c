@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "delegate.h"
 #include "emit.h"
 #include "inputs.h"
 #include "interrupt.h"
@@ -23,6 +24,7 @@ static const char *events_path;
 static int usage(void) {
   fputs("usage: edgewright-runner PLAN.json EVENTS.jsonl    run a plan; `-` is standard input or output\n"
         "       edgewright-runner --check-library LIB       open a runtime library and say its version\n"
+        "       edgewright-runner --check-delegate LIB      open a TFLite delegate and say its version and devices\n"
         "       edgewright-runner --version\n",
         stderr);
   return STATUS_USAGE;
@@ -43,6 +45,16 @@ static int check_library(const char *path) {
   }
   event_end();
   return version ? STATUS_OK : STATUS_FAILED;
+}
+
+static int check_delegate(const char *path) {
+  char message[1024];
+  event_begin("delegate");
+  event_string("path", path);
+  bool usable = delegate_describe(path, message, sizeof message);
+  if (!usable) event_string("message", message);
+  event_end();
+  return usable ? STATUS_OK : STATUS_FAILED;
 }
 
 static void emit_tensors(const char *key, const struct tensor_info *infos, size_t count) {
@@ -159,6 +171,7 @@ static int run(const char *plan_path) {
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--version") == 0) return printf("edgewright-runner %s\n", RUNNER_VERSION), STATUS_OK;
   if (argc == 3 && strcmp(argv[1], "--check-library") == 0) return check_library(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "--check-delegate") == 0) return check_delegate(argv[2]);
   if (argc != 3 || argv[1][0] == 0 || strncmp(argv[1], "--", 2) == 0) return usage();
   events_path = argv[2];
   interrupt_install();

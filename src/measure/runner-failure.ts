@@ -16,13 +16,25 @@ const known: Record<string, { code: ErrorCode; message: string; hint?: string }>
   LIBRARY_OPEN: {
     code: 'RUNTIME_MISSING',
     message: 'The board cannot open the runtime library.',
-    hint: 'ONNX Runtime needs glibc 2.28 or newer and libstdc++6 (apt install libstdc++6).',
+    hint: 'ONNX Runtime needs glibc 2.28 or newer, LiteRT on arm64 2.34; both need libstdc++6 (apt install libstdc++6).',
   },
   LIBRARY_VERSION: { code: 'RUNTIME_MISSING', message: 'The runtime library is too old for the runner.' },
   MODEL_LOAD: { code: 'RUNNER_FAILED', message: 'The runtime refused the model.' },
   RUN_FAILED: { code: 'RUNNER_FAILED', message: 'The runtime failed while it ran the model.' },
   INPUT_SHAPE: { code: 'MODEL_SHAPE_INVALID', message: 'The input shape asked for does not fit the model.' },
   INPUT_FILE: { code: 'RUNNER_FAILED', message: 'The board could not read an input file as planned.' },
+  PROFILE_FAILED: { code: 'RUNNER_FAILED', message: 'The runtime gave no operator times.' },
+  DELEGATE_OPEN: {
+    code: 'RUNTIME_MISSING',
+    message: 'The board cannot open the delegate’s library.',
+    hint: 'For an Edge TPU install libedgetpu1-std on the board.',
+  },
+  DELEGATE_DEVICE: {
+    code: 'DEVICE_UNSUPPORTED',
+    message: 'The board sees no Edge TPU.',
+    hint: 'Check that it is plugged in, that the user may use it (group plugdev or apex), and that no other program holds it.',
+  },
+  DELEGATE_FAILED: { code: 'RUNNER_FAILED', message: 'The delegate could not be used.' },
   OUT_OF_MEMORY: { code: 'RUNNER_FAILED', message: 'The board ran out of memory.' },
   AFFINITY: {
     code: 'RUNNER_FAILED',
