@@ -141,6 +141,8 @@ struct delegate *tflite_plugin_create_delegate(char **keys, char **values, size_
   if (asked("no delegate")) return report("the device is in use"), NULL;
   struct delegate *delegate = calloc(1, sizeof *delegate);
   delegate->prepare = prepare;
+  // kTfLiteDelegateFlagsAllowDynamicTensors, as libedgetpu says: else the interpreter asks for the operator first
+  delegate->flags = 1;
   say("create");
   return delegate;
 }
