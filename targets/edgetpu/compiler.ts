@@ -82,7 +82,7 @@ export async function compilerVersion(host: CompilerHost, options: CompilerOptio
     if (error instanceof EdgewrightError && error.code === 'DEVICE_COMMAND_FAILED') return null
     throw error
   })
-  if (!result || result.exitCode !== 0) throw await compilerMissing(host, command[0]!, limits)
+  if (result?.exitCode !== 0) throw await compilerMissing(host, command[0]!, limits)
   const version = parseCompilerLog(`${result.stdout}\n${result.stderr}`).version
   if (version === null)
     throw new EdgewrightError(
