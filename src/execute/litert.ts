@@ -3,23 +3,47 @@ import { createRequire, Module } from 'node:module'
 import { dirname, join } from 'node:path'
 import { EdgewrightError } from '../error.ts'
 import { bytesOf, byteLength, type DType, elementCount, type Tensor, viewAs } from '../tensor.ts'
+import { signatureIndex, viewForRuntime } from '../formats/tflite/for-runtime.ts'
 import type { Evaluator, TensorInfo } from './evaluator.ts'
 import { countHandedOut } from './reclaim.ts'
 
+export interface LitertEvaluatorOptions {
+  /** Which signature to run; the first where not given. */
+  readonly signature?: string
+}
+
+/** Custom operators that LiteRT's own resolver knows. Others it runs without a word, and hands out what was in memory. */
+const knownCustomOperators: ReadonlySet<string> = new Set([
+  'TFLite_Detection_PostProcess',
+  'Mfcc',
+  'AudioSpectrogram',
+  'NumericVerify',
+])
+
 /**
  * Loads a .tflite file's bytes into LiteRT on this computer: its WebAssembly build, with XNNPACK, one thread. Integers
- * go in and come out as stored. Tensors have the names of the file's first signature, or their own where it has none.
+ * go in and come out as stored. Open dimensions are closed at the size that the file gives them. Tensors have the names of the file's signature, or their own where it has none.
  *
  * Results of integer kernels are those of the native library; of float kernels they differ in the last bits.
  * @throws TARGET_CANNOT_RUN with LiteRT's own words when it refuses the file; RUNTIME_MISSING
  */
 export async function createLitertEvaluator(
   modelBytes: Uint8Array,
-  _options: Readonly<Record<string, never>> = {},
+  options: LitertEvaluatorOptions = {},
 ): Promise<Evaluator> {
+  const view = viewForRuntime(modelBytes, 'the model')
+  const signature = signatureIndex(view, options.signature)
+  const unknown = view.customOperators.filter((name) => !knownCustomOperators.has(name))
+  if (unknown.length > 0)
+    throw new EdgewrightError('TARGET_CANNOT_RUN', `LiteRT has no operator ${unknown.join(', ')}.`, {
+      saw: 'custom operators',
+      hint: 'Such a file runs only where the library that brings the operator is: on its accelerator.',
+    })
   const log: string[] = []
   const wasm = await instantiate(log)
-  const session = await guarded(log, 'LiteRT refuses the network.', () => Session.create(wasm, modelBytes))
+  const session = await guarded(log, 'LiteRT refuses the network.', () =>
+    Session.create(wasm, view.bytes, signature),
+  )
   let open: Session | null = session
   return {
     inputs: session.inputs.map(infoOf),
@@ -189,36 +213,40 @@ class Session {
   readonly #environment: Handle
   readonly #model: ModelHandle
   readonly #compiled: CompiledHandle
+  readonly #signature: number
 
-  private constructor(wasm: LitertWasm, environment: Handle, model: ModelHandle, compiled: CompiledHandle) {
+  private constructor(
+    wasm: LitertWasm,
+    environment: Handle,
+    model: ModelHandle,
+    compiled: CompiledHandle,
+    index: number,
+  ) {
+    this.#signature = index
     this.#wasm = wasm
     this.#environment = environment
     this.#model = model
     this.#compiled = compiled
-    const signature = model.getSignature(0)
-    this.inputs = slots(signature.inputNames(), (index) => model.getInputTensorType(0, index))
-    this.outputs = slots(signature.outputNames(), (index) => model.getOutputTensorType(0, index))
+    const signature = model.getSignature(index)
+    this.inputs = slots(signature.inputNames(), (i) => model.getInputTensorType(index, i))
+    this.outputs = slots(signature.outputNames(), (i) => model.getOutputTensorType(index, i))
   }
 
-  static async create(wasm: LitertWasm, bytes: Uint8Array): Promise<Session> {
+  static async create(wasm: LitertWasm, bytes: Uint8Array, signature: number): Promise<Session> {
     const environment = wasm.LiteRtEnvironment.create(null)
     // the runtime reads its constants from here as long as it lives
     const pointer = wasm._malloc(bytes.byteLength)
     wasm.HEAPU8.set(bytes, pointer)
     const model = wasm.loadModel(environment, pointer, bytes.byteLength)
-    return new Session(
-      wasm,
-      environment,
-      model,
-      await wasm.compileModel(environment, model, { accelerator: 'wasm' }),
-    )
+    const compiled = await wasm.compileModel(environment, model, { accelerator: 'wasm' })
+    return new Session(wasm, environment, model, compiled, signature)
   }
 
   run(given: readonly Uint8Array[]): Map<string, Tensor> {
     const buffers: BufferHandle[] = []
     try {
       for (const [i, bytes] of given.entries()) buffers.push(this.#filled(this.inputs[i]!, bytes))
-      const made = this.#compiled.run(0, buffers)
+      const made = this.#compiled.run(this.#signature, buffers)
       const results = Array.isArray(made) ? made : Array.from({ length: made.size() }, (_, i) => made.get(i))
       const tensors = this.outputs.map((slot, i) => [slot.name, this.#read(slot, results[i]!)] as const)
       return new Map(tensors)
@@ -271,8 +299,7 @@ function slots(names: List<string>, typeOf: (index: number) => TensorTypeHandle)
         },
       )
     const dimensions = handle.layout().dimensions()
-    // an open dimension is written as −1; the runtime runs it with the size that the file gives, 1
-    const shape = Array.from({ length: dimensions.size() }, (_, axis) => Math.abs(dimensions.get(axis)))
+    const shape = Array.from({ length: dimensions.size() }, (_, axis) => dimensions.get(axis))
     return { name, dtype, shape, handle, bytes: byteLength(dtype, shape) }
   })
 }
