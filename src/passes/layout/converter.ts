@@ -3,7 +3,7 @@ import { GraphEditor } from '../../graph/edit.ts'
 import type { Layout, Op } from '../../graph/ops.ts'
 import type { Constant, Graph, Node, NodeSource, TensorType, Value } from '../../graph/types.ts'
 import { elementCount } from '../../tensor.ts'
-import { permuteConstant, reorderConstant, reshapeConstant } from './constants.ts'
+import { permuteConstant, reorderConstant, reshapeConstant } from '../../graph/rearrange.ts'
 import {
   compose,
   identity,

@@ -1,14 +1,17 @@
-import { constantOfBytes } from '../../graph/constant.ts'
-import { sourceIndices, strides } from '../../graph/fold-index.ts'
-import type { Constant } from '../../graph/types.ts'
-import { dtypeBits } from '../../tensor.ts'
-import { type Permutation, permute } from './permutation.ts'
+import { constantOfBytes } from './constant.ts'
+import { sourceIndices, strides } from './fold-index.ts'
+import type { Constant } from './types.ts'
+import { dtypeBits } from '../tensor.ts'
 
 /** A constant with its axes in another order; of any element type but string. */
-export function permuteConstant(constant: Constant, perm: Permutation): Constant {
+export function permuteConstant(constant: Constant, perm: readonly number[]): Constant {
   const steps = strides(constant.shape)
   const offsets = perm.map((axis) => positions(constant.shape[axis]!, (i) => i * steps[axis]!))
-  return gather(constant, permute(constant.shape, perm), sourceIndices(offsets))
+  return gather(
+    constant,
+    perm.map((axis) => constant.shape[axis]!),
+    sourceIndices(offsets),
+  )
 }
 
 /** A constant whose element i along `axis` is the former element `order[i]`. */
