@@ -1,3 +1,4 @@
+import { litert } from './litert/index.ts'
 import { onnxruntime } from './onnxruntime/index.ts'
 import type { PlannedTarget, Target } from './target.ts'
 
@@ -10,7 +11,7 @@ function planned(name: string, describe: string): PlannedTarget {
 /** Every target that a profile may name. One that is not built yet is named, so that a fallback can be named too. */
 export const targets: Readonly<Record<string, Target | PlannedTarget>> = {
   onnxruntime,
-  litert: planned('litert', 'LiteRT (TensorFlow Lite) on the CPU with XNNPACK'),
+  litert,
   edgetpu: planned('edgetpu', 'Coral Edge TPU through LiteRT'),
   tensorrt: planned('tensorrt', 'TensorRT on NVIDIA Jetson'),
   rknn: planned('rknn', 'RKNN on Rockchip NPUs'),

@@ -45,8 +45,9 @@ interface Choice {
 export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
   const graph = tailored(prepared, board)
-  const ranges = prepared.recipe.scheme === 'float' ? new Map() : await calibrateFor(prepared, graph, board, progress)
-  const choices = choicesOf(prepared.recipe)
+  const ranges = board.target.wantedTensors(graph, board.options).length === 0 ? new Map() : await calibrateFor(prepared, graph, board, progress)
+  // nothing is held out of very little data: then there is nothing to choose on
+  const choices = choicesOf(prepared.recipe).slice(0, prepared.samples.selection.indices.length === 0 ? 1 : undefined)
   if (choices.length === 1) return { ...make(graph, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
 
   progress.stage('choose', `${choices.length} ways on ${prepared.samples.selection.indices.length} held-out samples`)
@@ -137,10 +138,13 @@ function choicesOf({ calibration, scheme }: Recipe): Choice[] {
     weight,
   })
   const percentile: ActivationRangeMethod = { kind: 'percentile', percentile: calibration.percentile }
-  if (scheme === 'float') return [{ ...choice({ kind: 'min-max' }, 'min-max'), name: 'float' }]
+  const minMax: ActivationRangeMethod = { kind: 'min-max' }
+  if (scheme === 'float' || scheme === 'float16') return [{ ...choice(minMax, 'min-max'), name: scheme }]
+  const weights = (['min-max', 'mse'] as const).map((weight) => ({ ...choice(minMax, weight), name: `${weight} weights` }))
+  if (scheme === 'dynamic' || scheme === 'weight-only') return calibration.method === 'auto' ? weights : [weights[0]!]
   if (calibration.method === 'percentile') return [choice(percentile, 'min-max')]
   if (calibration.method !== 'auto') return [choice({ kind: calibration.method }, 'min-max')]
-  const activations: ActivationRangeMethod[] = [{ kind: 'min-max' }, percentile, { kind: 'mse' }]
+  const activations: ActivationRangeMethod[] = [minMax, percentile, { kind: 'mse' }]
   return activations.flatMap((activation) => [choice(activation, 'min-max'), choice(activation, 'mse')])
 }
 

@@ -7,6 +7,7 @@ import { artifactReadme } from '../artifact/readme.ts'
 import type { IntegerType } from '../data/quantize-tensor.ts'
 import { type Metric, openMetric } from '../data/metric.ts'
 import { openEvaluator } from '../execute/open.ts'
+import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
 import type { Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
@@ -52,14 +53,28 @@ export interface Compiled {
 
 /** From a model file to an artifact: read, rewrite, calibrate, quantize, choose, emit. */
 export async function compileModel(request: CompileRequest, progress: Progress): Promise<Compiled> {
+  // a mistaken profile or target shows at once, not after the samples were read
+  const board = chooseBoard(request, progress)
   const prepared = await prepareCompile(request, progress)
   try {
-    const board = chooseBoard(request, progress)
+    requireKnownNodes(prepared)
     const folder = request.out ?? join('artifacts', `${prepared.source.name}-${board.profile.id}`)
     return await compileFor(prepared, board, folder, progress)
   } finally {
     await prepared.close()
   }
+}
+
+/** A misspelt name would leave in int8 what was to stay in float. */
+export function requireKnownNodes({ source, recipe }: Pick<Prepared, 'source' | 'recipe'>): void {
+  const names = new Set([source.original, source.graph].flatMap((graph) => graph.nodes.flatMap((node) => [node.name, ...node.outputs])))
+  const unknown = recipe.keepFloat.filter((name) => !names.has(name))
+  if (unknown.length === 0) return
+  throw new EdgewrightError('RECIPE_INVALID', 'The recipe keeps in float what is not in the network.', {
+    where: 'keepFloat',
+    saw: unknown.join(', '),
+    hint: 'edgewright inspect lists what the operators give; a name of these does too.',
+  })
 }
 
 /** The part of a compile that does not depend on the board. */
@@ -232,7 +247,7 @@ export function describeCompiled(compiled: Compiled): string {
   const model = manifest.files.find((file) => file.path === manifest.model)!
   const lines = [
     `${compiled.folder}  ${manifest.scheme} for ${board.profile.name} on ${board.target.name}`,
-    `  size       ${(model.bytes / 1000).toFixed(1)} kB, ${(model.bytes / manifest.source.bytes).toFixed(3)} of the float file; weights ${(compiled.weightBytes.compiled / compiled.weightBytes.float).toFixed(3)}`,
+    `  size       ${(model.bytes / 1000).toFixed(1)} kB, ${(model.bytes / manifest.source.bytes).toFixed(3)} of the float file${compiled.weightBytes.float > 0 ? `; weights ${(compiled.weightBytes.compiled / compiled.weightBytes.float).toFixed(3)}` : ''}`,
     `  fidelity   output SQNR ${Number.isFinite(quality.sqnrDb) ? `${quality.sqnrDb.toFixed(1)} dB` : 'exact'}${quality.agreement === null ? '' : `, agrees with float on ${percent(quality.agreement)} of ${quality.samples} samples`}`,
   ]
   if (quality.float !== null && quality.compiled !== null)

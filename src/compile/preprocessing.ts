@@ -32,6 +32,7 @@ export async function foldSourcePreprocessing(
   return { source: folded, samples: await openSamples({ ...request, recipe: rawRecipe(request.recipe) }, folded, progress) }
 }
 
-function rawRecipe(recipe: Recipe): Recipe {
+/** The same recipe for a network that does scale, mean and std itself. */
+export function rawRecipe(recipe: Recipe): Recipe {
   return { ...recipe, preprocessing: { ...recipe.preprocessing, scale: 1, mean: [0], std: [1] } }
 }

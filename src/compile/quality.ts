@@ -19,7 +19,7 @@ export interface Quality {
   readonly samples: number
   /** Over all outputs of all samples. */
   readonly sqnrDb: number
-  /** Share of samples with the same largest score in the first output; null where that has a single element. */
+  /** Share of samples with the same largest score in the first output; null where that has a single element or none is a score. */
   readonly agreement: number | null
   readonly metric: string
   /** The metric of each; null without labels. */
@@ -52,9 +52,9 @@ export async function compareQuality(
     throwIfAborted(progress.signal)
     const reference = await infer(float, sample)
     const candidate = await infer(compiled, sample)
-    for (const [position, tensor] of reference.entries()) meter.add(numbers(tensor), numbers(candidate[position]!))
+    for (const [position, tensor] of reference.entries()) meter.add(numbers(tensor), sameLength(tensor, candidate[position]!))
     const first = reference[0]
-    if (first && first.data.length > 1) {
+    if (first && first.data.length > 1 && first.dtype.startsWith('float')) {
       comparable++
       if (argMax(numbers(first)) === argMax(numbers(candidate[0]!))) same++
     }
@@ -103,6 +103,11 @@ export function feedsOf(runnable: Pick<Runnable, 'inputs'>, sample: Sample): Map
 
 function named(runnable: Runnable, tensors: readonly Tensor[]): Map<string, Tensor> {
   return new Map(runnable.outputs.map((output, position) => [output.name, tensors[position]!]))
+}
+
+/** An output whose length depends on the data (boxes that were found) and differs is nothing but noise. */
+function sameLength(reference: Tensor, candidate: Tensor): ArrayLike<number> {
+  return candidate.data.length === reference.data.length ? numbers(candidate) : new Float32Array(reference.data.length)
 }
 
 function numbers(tensor: Tensor): ArrayLike<number> {

@@ -46,6 +46,7 @@ export async function openSamples(request: SamplesRequest, source: Source, progr
   const shared = { real: true, classNames: dataset.classNames }
   if (!request.calibrationData || !request.data) {
     const splits = splitDataset(dataset.length, { ...sizesOf(dataset.length, recipe), evaluation: undefined }, recipe.seed, dataset.labels)
+    requireParts(dataset.length, splits)
     return {
       calibration: { dataset, indices: splits.calibration },
       selection: { dataset, indices: splits.selection },
@@ -68,8 +69,19 @@ export async function openSamples(request: SamplesRequest, source: Source, progr
 function sizesOf(length: number, recipe: Recipe) {
   return {
     calibration: recipe.calibration.samples,
-    selection: recipe.selectionSamples ?? Math.min(64, Math.max(1, Math.floor(length / 4))),
+    // of two samples one calibrates and one evaluates
+    selection: recipe.selectionSamples ?? (length < 3 ? 0 : Math.min(64, Math.max(1, Math.floor(length / 4)))),
   }
+}
+
+/** Ranges and figures from no sample at all would look like perfect ones. */
+function requireParts(length: number, { calibration, evaluation }: { readonly calibration: readonly number[]; readonly evaluation: readonly number[] }): void {
+  if (calibration.length > 0 && evaluation.length > 0) return
+  throw new EdgewrightError('DATA_EMPTY', `No sample is left ${calibration.length === 0 ? 'to calibrate on' : 'to evaluate on'}.`, {
+    where: '--data',
+    saw: `${length} in all, ${calibration.length} for calibration, ${evaluation.length} for evaluation`,
+    hint: 'Give two samples at least, or others to calibrate on with --calibration-data.',
+  })
 }
 
 function randomSamples(inputs: readonly InputSpec[], recipe: Recipe, progress: Progress): Samples {
@@ -104,7 +116,10 @@ export function inputSpecsOf(graph: Graph): InputSpec[] {
 
 /** Classes of a classifier: the last axis of a first output that holds one row of scores; null for anything else. */
 export function classCountOf(graph: Graph): number | null {
-  const shape = graph.values.get(graph.outputs[0] ?? '')?.type.shape
+  return classCountOfShape(graph.values.get(graph.outputs[0] ?? '')?.type.shape)
+}
+
+export function classCountOfShape(shape: readonly number[] | undefined): number | null {
   if (!shape || shape.length === 0) return null
   const classes = shape.at(-1)!
   const rows = shape.slice(0, -1).reduce((product, dimension) => product * dimension, 1)

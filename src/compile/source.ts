@@ -53,7 +53,7 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
   const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
   return {
     path,
-    name: basename(path).replace(/\.[^.]+$/, ''),
+    name: releasable(basename(path).replace(/\.[^.]+$/, '')),
     sha256: await sha256OfFile(path),
     bytes,
     model,
@@ -69,6 +69,12 @@ async function floatModelOf(path: string, model: Model, original: Graph): Promis
   const fixed = model.inputSignatures.every(({ dimensions }) => dimensions.every((dimension) => typeof dimension === 'number'))
   const runnable = model.format === 'onnx' || model.format === 'tflite'
   return runnable && fixed && !model.externalData ? readFile(path) : modelFileOf(original)
+}
+
+/** A file's name as a release, a folder and a shell can carry it: `my net (v2)` becomes `my-net-v2`. */
+function releasable(name: string): string {
+  const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|-+$/g, '')
+  return safe.slice(0, 64) || 'model'
 }
 
 async function fileBytes(path: string): Promise<number> {

@@ -1,4 +1,3 @@
-import { EdgewrightError } from '../error.ts'
 import type { Evaluator } from './evaluator.ts'
 import { createOnnxEvaluator, type OnnxEvaluatorOptions } from './onnxruntime.ts'
 
@@ -13,5 +12,7 @@ export function engineOf(modelBytes: Uint8Array): Engine {
 /** Opens a model file on this computer with the runtime it is made for. */
 export async function openEvaluator(modelBytes: Uint8Array, options: OnnxEvaluatorOptions = {}): Promise<Evaluator> {
   if (engineOf(modelBytes) === 'onnxruntime') return createOnnxEvaluator(modelBytes, options)
-  throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'TensorFlow Lite files are not executed in this version.')
+  // the WebAssembly runtime takes 0.1 s to load: only where it is needed
+  const { createLitertEvaluator } = await import('./litert.ts')
+  return createLitertEvaluator(modelBytes)
 }

@@ -1,7 +1,3 @@
-import { litertNeed } from '../../src/runtimes/litert.ts'
+import { litertBuild, litertNeed } from '../../src/runtimes/litert.ts'
 import type { RuntimeBuild } from '../target.ts'
 
-/** LiteRT as `edgewright runtimes add litert` fetches it; the library itself is found when a board is provisioned. */
-export async function runtimes(_architecture: string): Promise<RuntimeBuild[]> {
-  return [{ need: litertNeed(), paths: new Map() }]
-}
