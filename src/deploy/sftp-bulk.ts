@@ -11,8 +11,8 @@ const maxAnswerBytes = 64 * 1024
 
 /**
  * A second SFTP channel for large files, with the few requests that these take. ssh2's own SFTP copies every write into
- * a packet first, and the garbage of that costs a fifth of the time on a fast link (bench/transfer.ts); here data goes
- * from the file's buffer to the channel.
+ * a packet first, and the garbage of that costs a fifth of the time on a fast link (bench/transfer.ts); here data is read
+ * from the file to where it stands in its request, which goes to the channel in one piece.
  */
 export class BulkSftp {
   readonly #answers: Answers
@@ -55,27 +55,29 @@ export class BulkSftp {
     ])
     if (opened[0] !== packet.handle) throw statusError(opened)
     const handle = opened.subarray(5)
+    const headBytes = 4 + 1 + 4 + handle.length + 8 + 4
     let next = 0
     let failed = false
     const work = async () => {
-      const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, sizeBytes))
+      const buffer = Buffer.allocUnsafe(headBytes + Math.min(pieceBytes, sizeBytes))
       while (next < sizeBytes && isWanted() && !failed) {
         const position = next
         const length = Math.min(pieceBytes, sizeBytes - position)
         next += length
         try {
-          const piece = await source(position, buffer.subarray(0, length))
+          const data = buffer.subarray(headBytes, headBytes + length)
+          const piece = await source(position, data)
           if (piece.length !== length) throw new Error('the local file became shorter while it was sent')
+          if (piece.buffer !== data.buffer) data.set(piece)
           const mine = ++this.#id
-          const head = Buffer.concat([
-            Buffer.from([packet.write]),
-            uint32(mine),
-            handle,
-            uint32(Math.floor(position / 2 ** 32)),
-            uint32(position % 2 ** 32),
-            uint32(length),
-          ])
-          checkStatus(await this.#answers.of(mine, [uint32(head.length + length), head, piece]))
+          let at = buffer.writeUInt32BE(headBytes - 4 + length, 0)
+          at = buffer.writeUInt8(packet.write, at)
+          at = buffer.writeUInt32BE(mine, at)
+          at += handle.copy(buffer, at)
+          at = buffer.writeUInt32BE(Math.floor(position / 2 ** 32), at)
+          at = buffer.writeUInt32BE(position % 2 ** 32, at)
+          buffer.writeUInt32BE(length, at)
+          checkStatus(await this.#answers.of(mine, [buffer.subarray(0, headBytes + length)]))
         } catch (error) {
           failed = true
           throw error

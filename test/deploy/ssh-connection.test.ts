@@ -75,6 +75,26 @@ describe('an SSH connection to a real sshd', { skip: sshdMissing }, () => {
     assert.equal(connection.traffic.sentBytes - before, sent)
   })
 
+  for (const cipher of ['aes128-gcm@openssh.com', 'chacha20-poly1305@openssh.com', 'aes128-ctr'])
+    test(`uploads with ${cipher} arrive whole and leave the caller's bytes alone`, async () => {
+      const other = await openConnection(sshd.spec, { ...sshd.options, ciphers: [cipher] })
+      try {
+        for (const sizeBytes of [700_000, 6_000_000]) {
+          const bytes = randomBytes(sizeBytes)
+          const copy = Buffer.from(bytes)
+          const to = join(sshd.folder, `to-${sizeBytes}`)
+          await other.uploadBytes(bytes, to)
+          assert.ok(bytes.equals(copy))
+          assert.ok(readFileSync(to).equals(copy))
+          const counted = await other.exec(['cksum'], { stdin: bytes })
+          assert.equal(counted.stdout, (await other.exec(['sh', '-c', 'cksum <"$1"', 'sh', to])).stdout)
+          assert.ok(bytes.equals(copy))
+        }
+      } finally {
+        await other.close()
+      }
+    })
+
   test('a file is read from an offset to its end, bounded', async () => {
     const path = join(sshd.folder, 'lines')
     writeFileSync(path, Buffer.from([0, 1, 2, 3, 250, 251]))
