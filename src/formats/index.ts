@@ -1,29 +1,27 @@
 import { EdgewrightError } from '../error.ts'
 import type { Model } from '../graph/types.ts'
+import { readKeras } from './keras/read.ts'
 import { readOnnx, type ReadOnnxOptions } from './onnx/read.ts'
 import { type ModelFormat, recognizeFormat } from './recognize.ts'
+import { readTfjs } from './tfjs/read.ts'
+import { readTflite } from './tflite/read.ts'
 
 export { type ModelFormat, recognizeFormat } from './recognize.ts'
 
 export interface OpenOptions extends ReadOnnxOptions {
   /** Called for each thing that the user should know: what was carried with a shape that depends on the data. */
   readonly warn?: (message: string) => void
+  /** Which signature of a TensorFlow Lite file to read, where it has several. */
+  readonly signature?: string
 }
 
 /** Formats that are told apart but not read, with the tool that makes ONNX of them. */
 const conversions: Readonly<
-  Record<Exclude<ModelFormat, 'onnx'>, { readonly called: string; readonly hint: string }>
+  Record<
+    Exclude<ModelFormat, 'keras' | 'keras-h5' | 'tfjs' | 'onnx' | 'tflite'>,
+    { readonly called: string; readonly hint: string }
+  >
 > = {
-  tflite: {
-    called: 'a TensorFlow Lite model',
-    hint: 'Convert it: pip install tf2onnx, then python -m tf2onnx.convert --tflite model.tflite --output model.onnx --opset 17',
-  },
-  'keras-h5': { called: 'a Keras model (HDF5)', hint: kerasHint('model.h5') },
-  keras: { called: 'a Keras model', hint: kerasHint('model.keras') },
-  tfjs: {
-    called: 'a TensorFlow.js model',
-    hint: 'Convert it: pip install tf2onnx, then python -m tf2onnx.convert --tfjs model.json --output model.onnx --opset 17',
-  },
   'saved-model': {
     called: 'a TensorFlow SavedModel',
     hint: 'Convert it: pip install tf2onnx, then python -m tf2onnx.convert --saved-model FOLDER --output model.onnx --opset 17',
@@ -42,10 +40,6 @@ const conversions: Readonly<
   },
 }
 
-function kerasHint(file: string): string {
-  return `Convert it: pip install tf2onnx, then python -c "import keras, tf2onnx; tf2onnx.convert.from_keras(keras.models.load_model('${file}'), opset=17, output_path='model.onnx')"`
-}
-
 /**
  * Opens a model file by its content, whatever its name.
  * @throws MODEL_FORMAT_UNKNOWN, MODEL_FORMAT_UNSUPPORTED, and what the format's reader throws
@@ -55,13 +49,16 @@ export async function openModel(path: string, options: OpenOptions = {}): Promis
   if (format === null)
     throw new EdgewrightError('MODEL_FORMAT_UNKNOWN', 'The file is not a model that Edgewright knows.', {
       where: path,
-      hint: 'Edgewright reads ONNX files. If it is one, it is damaged: compare its size and digest with the original.',
+      hint: 'Edgewright reads ONNX, TensorFlow Lite, Keras and TensorFlow.js files. If it is one, it is damaged: compare its size and digest with the original.',
     })
+  if (format === 'tflite') return readTflite({ path }, options)
+  if (format === 'keras' || format === 'keras-h5') return readKeras({ path }, options)
+  if (format === 'tfjs') return readTfjs(path, options)
   if (format !== 'onnx') {
     const { called, hint } = conversions[format]
     throw new EdgewrightError(
       'MODEL_FORMAT_UNSUPPORTED',
-      `The file is ${called}; this version reads ONNX only.`,
+      `The file is ${called}; Edgewright reads ONNX, TensorFlow Lite, Keras and TensorFlow.js layers models.`,
       { where: path, saw: format, hint },
     )
   }
