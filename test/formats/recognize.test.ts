@@ -108,10 +108,14 @@ describe('a file that is not read ends in one sentence', () => {
     assert.match(error.hint!, /tf2onnx\.convert --saved-model/)
   })
 
-  it('a TFLite model with the command that converts it', { skip: fixturesMissing }, async () => {
-    const error = await errorOf(fixture('mlperf-tiny/vww_float.tflite'))
-    assert.equal(error.code, 'MODEL_FORMAT_UNSUPPORTED')
-    assert.match(error.hint!, /tf2onnx\.convert --tflite/)
+  it('a TensorFlow Lite file with several signatures, unless one is chosen', {
+    skip: fixturesMissing,
+  }, async () => {
+    const path = fixture('tflite-single-op/two_signatures.tflite')
+    const error = await errorOf(path)
+    assert.equal(error.code, 'MODEL_SIGNATURE')
+    assert.match(error.saw!, /"add", "multiply"/)
+    assert.equal((await openModel(path, { signature: 'multiply' })).format, 'tflite')
   })
 
   it('a PyTorch file with the call that exports it', async () => {

@@ -52,7 +52,9 @@ export async function readTflite(source: TfliteSource, options: ReadTfliteOption
     ]),
   )
   const bound = bindInputs(declaredInputs(subgraph, names, where), shapes, options.batch ?? 1)
-  const graph = orBroken(where, () => readGraph(model, subgraph, names, bound, bytes))
+  const graph = orBroken(where, () =>
+    readGraph(model, subgraph, names, withBatch(bound, options.batch ?? 1), bytes),
+  )
   requireFiniteWeights(graph)
   return {
     format: 'tflite',
@@ -105,6 +107,14 @@ function declaredInputs(subgraph: TfliteSubGraph, names: readonly string[], wher
     const dimensions = signature.map((size) => (size < 0 ? null : size))
     return { name: names[index]!, dtype: dtypeOf(tensor, names[index]!), dimensions }
   })
+}
+
+/** Open leading dimensions are the batch where all inputs that have one agree. */
+function withBatch(bound: BoundInputs, asked: number): BoundInputs {
+  const leading = bound.signatures.flatMap(({ name, dimensions }) =>
+    dimensions.length > 0 && typeof dimensions[0] !== 'number' ? [bound.types.get(name)!.shape[0]!] : [],
+  )
+  return { ...bound, batch: new Set(leading).size === 1 ? leading[0]! : asked }
 }
 
 function readGraph(

@@ -25,12 +25,7 @@ const needs: Readonly<Record<string, readonly ReadTfliteOptions[]>> = {
   'tflite-single-op/two_signatures.tflite': [{ signature: 'add' }, { signature: 'multiply' }],
   'tflite-single-op/two_signatures_a8w8.tflite': [{ signature: 'add' }, { signature: 'multiply' }],
   'tflite-single-op/weight_sharing_fcs.tflite': [{ signature: 'sig1' }, { signature: 'sig2' }],
-  'tflite-single-op/single_slice.tflite': [{ shapes: { input_tensor: [1, 1, 1] } }],
-}
-
-/** Inputs that cannot be any numbers, by name. */
-export const givenInputs: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {
-  'tflite-single-op/single_slice.tflite': { begin: [0, 0, 0], size: [1, 1, 1] },
+  'tflite-single-op/single_slice.tflite': [{ shapes: { input_tensor: [2, 3, 4], begin: [3], size: [3] } }],
 }
 
 /** Every .tflite file of the fixtures. */
