@@ -1,5 +1,4 @@
-import { emit } from '../litert/emit.ts'
-import { runtimes } from '../litert/runtime.ts'
+import { litert } from '../litert/index.ts'
 import type { Target } from '../target.ts'
 import { constraints } from './constraints.ts'
 import { inspect } from './inspect.ts'
@@ -23,6 +22,6 @@ export const edgetpu: Target = {
   summary,
   wantedTensors,
   prepare,
-  emit: (typed, options) => emit(typed, litertOptions(options)),
-  runtimes,
+  emit: (typed, options) => litert.emit(typed, litertOptions(options)),
+  runtimes: (architecture) => litert.runtimes(architecture),
 }
