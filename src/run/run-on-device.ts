@@ -44,7 +44,12 @@ export async function runOnDevice(
   const opened = await openBoard(wanted.device, wanted.profile, request.connection, progress)
   const { device } = opened
   try {
-    const board = boardOfDevice(opened.profile, device.facts, { target: wanted.target, recipe: request.recipe }, progress)
+    const board = boardOfDevice(
+      opened.profile,
+      device.facts,
+      { target: wanted.target, recipe: request.recipe },
+      progress,
+    )
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
     const tools = await provision(device, board.target.engine, progress)
     progress.stage('deploy', device.name)
@@ -59,7 +64,21 @@ export async function runOnDevice(
     const measured = await measure(opened, tools, subjects, inputs, survey.sensors, request, progress)
     const parity = await measureParity(compiled, inputs, measured.executed.files)
     return request.threads.map((threads) =>
-      resultOf({ wanted, device, board, compiled, tools, measured, parity, threads, survey, request, raw, prepared, warnings: progress.warnings.slice(warned) }),
+      resultOf({
+        wanted,
+        device,
+        board,
+        compiled,
+        tools,
+        measured,
+        parity,
+        threads,
+        survey,
+        request,
+        raw,
+        prepared,
+        warnings: progress.warnings.slice(warned),
+      }),
     )
   } finally {
     await opened.close()
@@ -67,13 +86,24 @@ export async function runOnDevice(
 }
 
 /** Boards that compute alike share one artifact. */
-async function compileOnce(prepared: Prepared, board: Board, request: RunRequest, before: Map<string, Compiled>, progress: Progress): Promise<Compiled> {
+async function compileOnce(
+  prepared: Prepared,
+  board: Board,
+  request: RunRequest,
+  before: Map<string, Compiled>,
+  progress: Progress,
+): Promise<Compiled> {
   const key = JSON.stringify([board.profile.id, board.target.name, board.options])
   const known = before.get(key)
   if (known) return known
   const { scheme } = prepared.recipe
   const parts = [prepared.source.name, board.profile.id, ...(scheme === 'full-int8' ? [] : [scheme])]
-  const folder = join(request.store, 'artifacts', parts.join('-').replace(/[^A-Za-z0-9._-]/g, '-'))
+  const stem = join(request.store, 'artifacts', parts.join('-').replace(/[^A-Za-z0-9._-]/g, '-'))
+  // two boards of one profile may differ in what their CPUs can do: neither's artifact replaces the other's
+  const alike = [...before.values()].filter(
+    ({ folder }) => folder === stem || folder.startsWith(`${stem}~`),
+  ).length
+  const folder = alike === 0 ? stem : `${stem}~${alike + 1}`
   const compiled = await compileFor(prepared, board, folder, progress)
   before.set(key, compiled)
   return compiled
@@ -122,7 +152,12 @@ async function measure(
   const peakRssBytes = new Map<string, number | null>()
   for (const threads of request.threads)
     for (const subject of subjects) {
-      const alone = await execute(board, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, subject, threads) }, progress)
+      const alone = await execute(
+        board,
+        tools,
+        { files: new Map(), fetch: [], plan: () => memoryPlan(request, subject, threads) },
+        progress,
+      )
       peakRssBytes.set(artifactId(subject.id, threads), alone.collected.peakRssBytes)
     }
   return { executed, peakRssBytes, startedAt, endedAt: new Date() }
@@ -152,11 +187,16 @@ function resultOf(input: ResultInput): RunResult {
   const int8 = latencyOf(collected, 'int8', threads, request.rateHz)
   const speedup = float && int8 ? float.p50Ns / int8.p50Ns : null
   const accuracy = accuracyOf(compiled)
+  const { scheme } = compiled.manifest
   const verdictInput: VerdictInput = {
+    name: scheme === 'full-int8' ? 'int8' : scheme,
     speedup,
     sizeRatio: model.bytes / prepared.source.bytes,
     accuracy,
-    mcNemarP: compiled.quality.floatRight.length > 0 ? mcnemarTest(compiled.quality.floatRight, compiled.quality.compiledRight).pValue : null,
+    mcNemarP:
+      compiled.quality.floatRight.length > 0
+        ? mcnemarTest(compiled.quality.floatRight, compiled.quality.compiledRight).pValue
+        : null,
     int8MayLose: board.constraints.int8MayLose,
     fixedRate: request.rateHz > 0,
     emulated: input.survey.emulator !== null,
@@ -171,7 +211,11 @@ function resultOf(input: ResultInput): RunResult {
     runtime: tools.runtime,
     threads,
     artifact: { path: compiled.folder, bytes: model.bytes, sha256: model.sha256 },
-    baseline: { accuracy: compiled.quality.float, latency: float, memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('float', threads)) ?? null } },
+    baseline: {
+      accuracy: compiled.quality.float,
+      latency: float,
+      memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('float', threads)) ?? null },
+    },
     accuracy,
     parity,
     latency: int8,
@@ -191,9 +235,22 @@ function resultOf(input: ResultInput): RunResult {
     }),
     warnings: [...input.warnings, ...verdictWarnings(verdictInput), ...parityWarnings(parity)],
     verdict: verdictOf(verdictInput),
-    size: { floatBytes: prepared.source.bytes, int8Bytes: model.bytes, floatWeightBytes: compiled.weightBytes.float, int8WeightBytes: compiled.weightBytes.compiled },
-    operators: { float: operatorsOf(collected, files, 'float', threads), int8: operatorsOf(collected, files, 'int8', threads) },
-    constraints: board.reasons.map(({ id, sentence, basis, source }) => ({ id, sentence, basis, source: [...source] })),
+    size: {
+      floatBytes: prepared.source.bytes,
+      int8Bytes: model.bytes,
+      floatWeightBytes: compiled.weightBytes.float,
+      int8WeightBytes: compiled.weightBytes.compiled,
+    },
+    operators: {
+      float: operatorsOf(collected, files, 'float', threads),
+      int8: operatorsOf(collected, files, 'int8', threads),
+    },
+    constraints: board.reasons.map(({ id, sentence, basis, source }) => ({
+      id,
+      sentence,
+      basis,
+      source: [...source],
+    })),
     samples: keepRaw(input),
   }
 }
@@ -223,10 +280,21 @@ function parityWarnings(parity: RunResult['parity']): Warning[] {
 }
 
 /** Raw latencies go into the run's folder; their paths into the document. */
-function keepRaw({ raw, wanted, measured, threads, request }: ResultInput): NonNullable<RunResult['samples']> {
+function keepRaw({
+  raw,
+  wanted,
+  measured,
+  threads,
+  request,
+}: ResultInput): NonNullable<RunResult['samples']> {
   const place = (artifact: 'float' | 'int8') => {
     const path = `raw/${artifact}-t${threads}-${Object.keys(raw).length}.json`
-    raw[path] = { schema: 1, artifact, device: wanted.device, ns: [...rawLatency(measured.executed.collected, artifact, threads, request.rateHz)] }
+    raw[path] = {
+      schema: 1,
+      artifact,
+      device: wanted.device,
+      ns: [...rawLatency(measured.executed.collected, artifact, threads, request.rateHz)],
+    }
     return path
   }
   return { float: place('float'), int8: place('int8') }

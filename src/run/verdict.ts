@@ -7,6 +7,8 @@ const equalSpeed = 0.05
 const significance = 0.05
 
 export interface VerdictInput {
+  /** What the float network is compared with, as people call it: `int8`, `float16`. */
+  readonly name: string
   readonly speedup: number | null
   readonly sizeRatio: number | null
   readonly accuracy: RunResult['accuracy']
@@ -23,12 +25,12 @@ export interface VerdictInput {
 export function verdictOf(input: VerdictInput): NonNullable<RunResult['verdict']> {
   if (input.emulated) {
     const known = [sizeFact(input), accuracyFact(input)].filter(Boolean).join(', ')
-    return { choice: 'undecided', sentence: `Emulated, so speed is not judged: int8 is ${known}.` }
+    return { choice: 'undecided', sentence: `Emulated, so speed is not judged: ${input.name} is ${known}.` }
   }
   const facts = [speedFact(input), sizeFact(input), accuracyFact(input)].filter(Boolean).join(', ')
-  if (losesAccuracy(input)) return { choice: 'float', sentence: `Float: int8 loses accuracy beyond chance (${facts}).` }
+  if (losesAccuracy(input)) return { choice: 'float', sentence: `Float: ${input.name} loses accuracy beyond chance (${facts}).` }
   if (input.speedup === null) return { choice: 'undecided', sentence: `Not measured side by side${facts ? `: ${facts}` : ''}.` }
-  if (input.speedup >= 1 + equalSpeed) return { choice: 'int8', sentence: `int8: ${facts}.` }
+  if (input.speedup >= 1 + equalSpeed) return { choice: 'int8', sentence: `${input.name}: ${facts}.` }
   if (input.speedup <= 1 - equalSpeed) return { choice: 'float', sentence: `Float is the better choice here unless size matters more: ${facts}.` }
   return { choice: 'either', sentence: `Equal in speed: ${facts}.` }
 }
@@ -38,7 +40,7 @@ export function verdictWarnings(input: VerdictInput): Warning[] {
   return [
     {
       code: 'INT8_SLOWER',
-      message: `int8 takes ${(1 / input.speedup).toFixed(2)}× the time of float on this device.`,
+      message: `${input.name} takes ${(1 / input.speedup).toFixed(2)}× the time of float on this device.`,
       hint: input.int8MayLose
         ? 'Its cores have no 8-bit dot product: float may stay faster. Ship float, or int8 for its size.'
         : 'See the time by operator in the report: conversions and operators left in float are the usual cause.',

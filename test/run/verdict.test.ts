@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { type VerdictInput, verdictOf, verdictWarnings } from '../../src/run/verdict.ts'
 
 const fast: VerdictInput = {
+  name: 'int8',
   speedup: 1.84,
   sizeRatio: 0.31,
   accuracy: { float: 0.92, int8: 0.918, drop: 0.002, agreement: 0.99, metric: 'top-1', samples: 500, measuredOn: 'host' },
