@@ -7,6 +7,7 @@ import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import { elementCount } from '../../src/tensor.ts'
 import type { Decision, TargetOptions } from '../target.ts'
 import { weightLimit } from './numerics.ts'
+import { hasWeights, weightAxis } from './weight-axis.ts'
 
 /** Smaller weights stay float32: they save next to nothing (as TensorFlow's converter has it). */
 const leastElements = 1024
@@ -51,8 +52,7 @@ function storedForm(
   decisions: Decision[],
 ): string | null {
   if (options.scheme === 'float16') return halfPrecision(editor, name, constant, made)
-  const axis = weightAxis(node.op)
-  if (axis === null || position !== 1) return null
+  if (!hasWeights(node.op) || position !== 1) return null
   if (elementCount(constant.shape) < leastElements) {
     decisions.push({
       where: node.name,
@@ -60,14 +60,14 @@ function storedForm(
     })
     return null
   }
-  const perChannel = options.perChannel ? axis : null
+  const axis = weightAxis(node.op, constant, options)
   const hybrid = options.scheme === 'dynamic' && hybridKernels.has(node.op.kind)
-  const key = `${constant.digest} ${perChannel} ${hybrid}`
+  const key = `${constant.digest} ${axis} ${hybrid}`
   const known = made.get(key)
   if (known) return known
   const weightOptions = {
     method: options.weightRange,
-    axis: perChannel,
+    axis,
     limit: weightLimit,
     factor: 1,
     floors: [],
@@ -103,18 +103,4 @@ function dequantized(editor: GraphEditor, stored: string, { shape }: Constant): 
   const type = { dtype: 'float32', shape, quantization: null } as const
   editor.addNode({ name: `dequantize_${stored}`, op, inputs: [stored], outputs: [{ name, type }] })
   return name
-}
-
-/** The axis of the weights with a scale for each index: that of the output channels. Null without weights. */
-export function weightAxis(op: Op): number | null {
-  switch (op.kind) {
-    case 'Conv':
-      return 0
-    case 'Gemm':
-      return op.transB ? 0 : 1
-    case 'ConvTranspose':
-      return 1
-    default:
-      return null
-  }
 }

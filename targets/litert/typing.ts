@@ -13,7 +13,7 @@ import type { Decision, TargetOptions } from '../target.ts'
 import { weightLimit } from './numerics.ts'
 import type { Plan } from './plan.ts'
 import { ActivationScales } from './scales.ts'
-import { weightAxis } from './stored-weights.ts'
+import { weightAxis } from './weight-axis.ts'
 
 /** Turns a tailored float graph into the typed one, operator by operator. */
 export class IntegerTyping {
@@ -164,7 +164,7 @@ export class IntegerTyping {
     const weights = this.#graph.values.get(w)!.constant!
     const input = this.#asInteger(x)
     const inputScale = this.#scales.of(x).scale
-    const axis = this.#axisOf(node)
+    const axis = this.#axisOf(node, weights)
     const wide = this.#plan.activation === 'int16'
     const offsets = bias ? numbersOf(this.#graph.values.get(bias)!.constant!) : null
     const channels = axis === null ? 1 : weights.shape[axis]!
@@ -202,14 +202,14 @@ export class IntegerTyping {
     return correctBias(node.op, bias, numbersOf(weights), reals, weights.shape, means, layer)
   }
 
-  #axisOf(node: Node): number | null {
+  #axisOf(node: Node, weights: Constant): number | null {
     const narrowed = this.#options.constraints.find(
       (constraint) =>
         constraint.kind === 'per-tensor-weights' ||
         (constraint.kind === 'per-channel-only' && !constraint.operators.includes(node.op.kind)),
     )
     if (narrowed) this.#decisions.push({ where: node.name, reason: narrowed.sentence })
-    return narrowed || !this.#options.perChannel ? null : weightAxis(node.op)
+    return narrowed ? null : weightAxis(node.op, weights, this.#options)
   }
 
   /** Adds an operator whose results are integers of their classes, with the clip that it does. */
