@@ -31,6 +31,8 @@ export interface Command {
   readonly options?: Readonly<Record<string, Options>>
   readonly examples?: readonly (readonly [string, string])[]
   readonly subcommands?: readonly Command[]
+  /** The subcommand that the bare name means. */
+  readonly bare?: string
   run?(args: Arguments, context: CommandContext): Promise<CommandAnswer>
 }
 
@@ -39,7 +41,9 @@ export type Arguments = Readonly<Record<string, unknown>>
 
 export function text(args: Arguments, name: string): string | undefined {
   const value = args[name]
-  return value === undefined || value === null ? undefined : String(Array.isArray(value) ? value.at(-1) : value)
+  return value === undefined || value === null
+    ? undefined
+    : String(Array.isArray(value) ? value.at(-1) : value)
 }
 
 export function texts(args: Arguments, name: string): string[] {

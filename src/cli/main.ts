@@ -12,19 +12,32 @@ import { sanitize } from './sanitize.ts'
  * With `--json` exactly one document goes to standard output, failures included; all else goes to standard error.
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const json = argv.includes('--json')
+  const json = argv.some((argument) => argument === '--json' || argument === '--json=true')
   let exitCode: number = exitCodes.ok
   const parser = commands
     .reduce(
-      (cli, command) => register(cli, command, async (chosen, args) => {
-        exitCode = await execute(chosen, args, json)
-      }),
+      (cli, command) =>
+        register(cli, command, async (chosen, args) => {
+          exitCode = await execute(chosen, args, json)
+        }),
       yargs(argv as string[]).scriptName('edgewright') as Argv,
     )
-    .usage('$0 <command> [options]\n\nMakes the int8 version of a network that each board runs best, puts it there, and measures it.')
+    .usage(
+      '$0 <command> [options]\n\nMakes the int8 version of a network that each board runs best, puts it there, and measures it.',
+    )
     .option('json', { type: 'boolean', describe: 'Print one JSON document on standard output', global: true })
     .demandCommand(1, 'Name a command.')
     .strict()
+    .updateStrings({
+      'Unknown argument: %s': {
+        one: 'There is no such command or option: %s',
+        other: 'There are no such commands or options: %s',
+      } as never,
+      'Not enough non-option arguments: got %s, need at least %s': {
+        one: 'Something is missing after the command: got %s, need %s',
+        other: 'Something is missing after the command: got %s, need %s',
+      } as never,
+    })
     .recommendCommands()
     .version(edgewrightVersion())
     .help()
@@ -34,7 +47,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     .parserConfiguration({ 'duplicate-arguments-array': true, 'greedy-arrays': false })
     .fail((message, error) => {
       if (error) throw error
-      throw new EdgewrightError('USAGE', message, { hint: 'edgewright --help lists commands, edgewright <command> --help its options.' })
+      throw new EdgewrightError('USAGE', message, {
+        hint: 'edgewright --help lists commands, edgewright COMMAND --help what one takes.',
+      })
     })
   try {
     await parser.parseAsync()
@@ -44,7 +59,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   return exitCode
 }
 
-function register(cli: Argv, command: Command, onRun: (command: Command, args: Record<string, unknown>) => Promise<void>): Argv {
+function register(
+  cli: Argv,
+  command: Command,
+  onRun: (command: Command, args: Record<string, unknown>) => Promise<void>,
+): Argv {
   return cli.command(
     [command.name, command.usage].filter(Boolean).join(' '),
     command.describe,
@@ -53,11 +72,11 @@ function register(cli: Argv, command: Command, onRun: (command: Command, args: R
       for (const [name, spec] of Object.entries(command.options ?? {})) builder.option(name, spec)
       for (const [line, what] of command.examples ?? []) builder.example(`$0 ${line}`, what)
       for (const subcommand of command.subcommands ?? []) register(builder, subcommand, onRun)
-      if (command.subcommands && !command.run) builder.demandCommand(1, `Name what to do: ${command.subcommands.map((s) => s.name).join(', ')}.`)
       return builder
     },
     async (args) => {
-      if (command.run) await onRun(command, args)
+      const chosen = command.run ? command : command.subcommands?.find(({ name }) => name === command.bare)
+      if (chosen) await onRun(chosen, args)
     },
   )
 }
@@ -76,11 +95,22 @@ async function execute(command: Command, args: Record<string, unknown>, json: bo
   try {
     const answer = await command.run!(args, contextOf(view, json))
     view.finish()
-    process.stdout.write(json ? `${JSON.stringify(answer.json, null, 2)}\n` : answer.text.endsWith('\n') ? answer.text : `${answer.text}\n`)
+    process.stdout.write(
+      json
+        ? `${JSON.stringify(answer.json, null, 2)}\n`
+        : answer.text.endsWith('\n')
+          ? answer.text
+          : `${answer.text}\n`,
+    )
     return answer.exitCode ?? exitCodes.ok
   } catch (error) {
     view.finish()
-    return printError(interrupt.signal.aborted ? new EdgewrightError('INTERRUPTED', 'Interrupted.', { cause: error }) : toEdgewrightError(error), json)
+    return printError(
+      interrupt.signal.aborted
+        ? new EdgewrightError('INTERRUPTED', 'Interrupted.', { cause: error })
+        : toEdgewrightError(error),
+      json,
+    )
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
@@ -105,7 +135,8 @@ function contextOf(view: ProgressView, json: boolean): CommandContext {
 function printError(error: EdgewrightError, json: boolean): number {
   if (json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, error: error.toJSON() }, null, 2)}\n`)
   process.stderr.write(renderError(error))
-  if (process.env['EDGEWRIGHT_DEBUG']) process.stderr.write(`${error.stack}\n${error.cause instanceof Error ? `${error.cause.stack}\n` : ''}`)
+  if (process.env['EDGEWRIGHT_DEBUG'])
+    process.stderr.write(`${error.stack}\n${error.cause instanceof Error ? `${error.cause.stack}\n` : ''}`)
   return error.exitCode
 }
 

@@ -27,7 +27,8 @@ export function createProgressView(stream: WriteStream, signal: AbortSignal): Pr
   }
   const endStage = () => {
     clear()
-    if (animated && stageName) stream.write(`  ${sanitize(stageName)} \x1b[2m${seconds(performance.now() - stageStartMs)}\x1b[0m\n`)
+    if (animated && stageName)
+      stream.write(`  ${sanitize(stageName)} \x1b[2m${seconds(performance.now() - stageStartMs)}\x1b[0m\n`)
     stageName = ''
   }
   return {
@@ -48,7 +49,7 @@ export function createProgressView(stream: WriteStream, signal: AbortSignal): Pr
       drawnMs = now
       const amount = total > 0 ? `${count(done, unit)} of ${count(total, unit)}` : count(done, unit)
       if (!animated) {
-        stream.write(`  ${sanitize(stageName)}: ${amount}\n`)
+        stream.write(`  ${sanitize(stageName)}  ${amount}\n`)
         return
       }
       const bar = total > 0 ? ` ${drawBar(done / total)} ${remaining(done, total, now - stageStartMs)}` : ''
@@ -82,5 +83,7 @@ function remaining(done: number, total: number, elapsedMs: number): string {
 }
 
 function seconds(ms: number): string {
-  return ms < 60_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`
+  return ms < 60_000
+    ? `${(ms / 1_000).toFixed(1)} s`
+    : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`
 }

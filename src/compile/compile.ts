@@ -175,7 +175,7 @@ function manifestOf(prepared: Prepared, board: Board, chosen: Chosen, labels: re
   return {
     schemaVersion: 1,
     name: source.name,
-    target: board.target.name,
+    target: board.target.labelOf?.(chosen.emitted) ?? board.target.name,
     profile: board.profile.id,
     scheme: recipe.scheme,
     model: chosen.emitted.model,

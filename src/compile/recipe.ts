@@ -1,49 +1,52 @@
 import { z } from 'zod'
 import { schemes } from '../artifact/manifest.ts'
+import { preprocessingSchema } from '../data/preprocessing.ts'
 import { EdgewrightError } from '../error.ts'
 
 /** How activation ranges are chosen from the calibration histograms. `auto` tries them and keeps the best. */
 export const rangeMethods = ['auto', 'min-max', 'percentile', 'mse'] as const
 
-const preprocessing = z
-  .strictObject({
-    resize: z
-      .strictObject({
-        height: z.number().int().positive(),
-        width: z.number().int().positive(),
-        fit: z.enum(['stretch', 'short-side']).default('stretch'),
-        kernel: z.enum(['nearest', 'bilinear', 'bicubic', 'lanczos3']).default('bilinear'),
-        antialias: z.boolean().default(true),
-      })
-      .nullable(),
-    crop: z.strictObject({ height: z.number().int().positive(), width: z.number().int().positive() }).nullable(),
-    channelOrder: z.enum(['RGB', 'BGR', 'gray']),
-    layout: z.enum(['NCHW', 'NHWC']),
-    scale: z.number(),
-    mean: z.array(z.number()),
-    std: z.array(z.number()),
-  })
-  .partial()
-
 /** What the user asks of a compile. Flags and YAML files are both read into this. */
 export const recipeSchema = z.strictObject({
   scheme: z.enum(schemes).default('full-int8').describe('What the compile does to numbers'),
   io: z.enum(['float', 'int8', 'uint8']).default('float').describe('Element type of the inputs and outputs'),
-  foldPreprocessing: z.boolean().default(false).describe('Put mean and std into the first layer: raw pixels are the input'),
+  foldPreprocessing: z
+    .boolean()
+    .default(false)
+    .describe('Put mean and std into the first layer: raw pixels are the input'),
   calibration: z
     .strictObject({
       method: z.enum(rangeMethods).default('auto').describe('How activation ranges are chosen'),
       percentile: z.number().gt(50).max(100).default(99.99).describe('For the percentile method'),
-      samples: z.number().int().positive().max(1_000_000).optional().describe('So many samples; default a quarter of the data, at most 512'),
+      samples: z
+        .number()
+        .int()
+        .positive()
+        .max(1_000_000)
+        .optional()
+        .describe('So many samples; default a quarter of the data, at most 512'),
     })
     .prefault({}),
   perChannel: z.boolean().default(true).describe('One weight scale for each output channel'),
   keepFloat: z.array(z.string()).default([]).describe('Nodes to leave in float, by name'),
   seed: z.number().int().nonnegative().default(0).describe('For splits and random inputs'),
-  selectionSamples: z.number().int().positive().optional().describe('Held-out samples that decide between candidates; default a quarter, at most 64'),
-  evaluationSamples: z.number().int().positive().default(1_000).describe('At most so many samples for accuracy'),
-  labelOffset: z.union([z.number().int(), z.literal('auto')]).optional().describe('Added to each label (1000 against 1001 classes); default what the data says, else auto'),
-  preprocessing: preprocessing.optional(),
+  selectionSamples: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe('Held-out samples that decide between candidates; default a quarter, at most 64'),
+  evaluationSamples: z
+    .number()
+    .int()
+    .positive()
+    .default(1_000)
+    .describe('At most so many samples for accuracy'),
+  labelOffset: z
+    .union([z.number().int(), z.literal('auto')])
+    .optional()
+    .describe('Added to each label (1000 against 1001 classes); default what the data says, else auto'),
+  preprocessing: preprocessingSchema.optional(),
 })
 
 export type Recipe = z.infer<typeof recipeSchema>

@@ -38,7 +38,12 @@ export interface BenchRow {
 }
 
 export interface Bench {
-  readonly subject: { readonly path: string; readonly kind: Subject['kind']; readonly bytes: number; readonly sha256: string }
+  readonly subject: {
+    readonly path: string
+    readonly kind: Subject['kind']
+    readonly bytes: number
+    readonly sha256: string
+  }
   readonly device: string
   readonly profile: string
   readonly runtime: Provisioned['runtime']
@@ -61,12 +66,19 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
     const survey = await surveyBoard(device, progress.signal)
     const planned: PlanSubject = { id: 'model', backend: tools.backend, library: tools.library, model }
     const startedAt = new Date()
-    const executed = request.attach ? await attached(board, request.attach, progress) : await measure(board, tools, planned, survey.sensors, request, progress)
+    const executed = request.attach
+      ? await attached(board, request.attach, progress)
+      : await measure(board, tools, planned, survey.sensors, request, progress)
     const threads = request.attach ? threadsIn(executed.collected) : request.threads
     const rows: BenchRow[] = []
     for (const count of threads) {
       progress.stage('memory', `${count} threads`)
-      const alone = await execute(board, tools, { files: new Map(), fetch: [], plan: () => memoryPlan(request, planned, count) }, progress)
+      const alone = await execute(
+        board,
+        tools,
+        { files: new Map(), fetch: [], plan: () => memoryPlan(request, planned, count) },
+        progress,
+      )
       rows.push({
         threads: count,
         latency: latencyOf(executed.collected, 'model', count, request.rateHz),
@@ -91,7 +103,9 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
         startedAt,
         endedAt: new Date(),
       }),
-      rawLatencyNs: threads.map((count) => [...rawLatency(executed.collected, 'model', count, request.rateHz)]),
+      rawLatencyNs: threads.map((count) => [
+        ...rawLatency(executed.collected, 'model', count, request.rateHz),
+      ]),
     }
   } finally {
     await board.close()
@@ -99,14 +113,22 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
 }
 
 /** An artifact becomes a release, any other model a blob. */
-async function placing(subject: Subject, request: BenchRequest, progress: Progress): Promise<{ engine: Engine; place(device: Device): Promise<string> }> {
+async function placing(
+  subject: Subject,
+  request: BenchRequest,
+  progress: Progress,
+): Promise<{ engine: Engine; place(device: Device): Promise<string> }> {
   if (subject.kind === 'artifact')
     return {
       engine: engineOf(await readFile(subject.modelPath)),
-      place: async (device) => (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath,
+      place: async (device) =>
+        (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath,
     }
   const { bytes } = await staticModel(subject.path, request.shapes, progress)
-  return { engine: engineOf(bytes), place: async (device) => (await ensureBlobBytes(device, bytes, { progress })).path }
+  return {
+    engine: engineOf(bytes),
+    place: async (device) => (await ensureBlobBytes(device, bytes, { progress })).path,
+  }
 }
 
 async function measure(
@@ -118,7 +140,13 @@ async function measure(
   progress: Progress,
 ): Promise<Executed> {
   progress.stage('measure', board.device.name)
-  const plan = () => standardPlan({ ...request, operators: request.operators && tools.timesOperators, subjects: [subject], sensors })
+  const plan = () =>
+    standardPlan({
+      ...request,
+      operators: request.operators && tools.timesOperators,
+      subjects: [subject],
+      sensors,
+    })
   return execute(board, tools, { files: new Map(), fetch: [], plan }, progress)
 }
 
@@ -129,19 +157,26 @@ async function attached(board: OpenedBoard, id: string, progress: Progress): Pro
 }
 
 function threadsIn(collected: Collected): number[] {
-  const counts = [...collected.artifacts.keys()].flatMap((id) => (/^model-t(\d+)$/.exec(id)?.[1] ? [Number(/^model-t(\d+)$/.exec(id)![1])] : []))
+  const counts = [...collected.artifacts.keys()].flatMap((id) =>
+    /^model-t(\d+)$/.exec(id)?.[1] ? [Number(/^model-t(\d+)$/.exec(id)![1])] : [],
+  )
   if (counts.length > 0) return counts
-  throw new EdgewrightError('RUN_NOT_FOUND', 'The run is not one of bench.', { saw: [...collected.artifacts.keys()].join(', ') || 'nothing measured' })
+  throw new EdgewrightError('RUN_NOT_FOUND', 'The run is not one of bench.', {
+    saw: [...collected.artifacts.keys()].join(', ') || 'nothing measured',
+  })
 }
 
 export function describeBench(bench: Bench): string {
   const { conditions } = bench
   const lines = [
     `${bench.subject.path} (${formatBytes(bench.subject.bytes)}) on ${bench.device} (${bench.profile}), ${bench.runtime.name} ${bench.runtime.version}`,
-    ...(conditions.emulated ? [`! ${conditions.emulated} emulates this board: these times are the emulator's, not a board's.`] : []),
+    ...(conditions.emulated
+      ? [`! ${conditions.emulated} emulates this board: these times are the emulator's, not a board's.`]
+      : []),
     'threads        p50        p90        p99       mean        min      first   count  peak memory',
   ]
-  const cell = (ns: number | null | undefined) => (ns === null || ns === undefined ? 'n too small' : formatNs(ns)).padStart(11)
+  const cell = (ns: number | null | undefined) =>
+    (ns === null || ns === undefined ? 'few' : formatNs(ns)).padStart(11)
   for (const { threads, latency, peakRssBytes } of bench.rows)
     lines.push(
       latency
@@ -150,9 +185,12 @@ export function describeBench(bench: Bench): string {
     )
   for (const { threads, operators } of bench.rows) {
     if (operators.length === 0) continue
-    lines.push('', `time by operator, ${threads === 1 ? '1 thread' : `${threads} threads`} (a session of its own, slower)`)
-    for (const { operator, meanNs, calls } of operators) lines.push(`  ${operator.padEnd(24)} ${formatNs(meanNs).padStart(10)}  ${calls} nodes`)
+    lines.push(
+      '',
+      `time by operator, ${threads === 1 ? '1 thread' : `${threads} threads`} (a session of its own, slower)`,
+    )
+    for (const { operator, meanNs, calls } of operators)
+      lines.push(`  ${operator.padEnd(24)} ${formatNs(meanNs).padStart(10)}  ${calls} nodes`)
   }
   return lines.join('\n')
 }
-

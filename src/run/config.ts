@@ -11,11 +11,16 @@ export const configSchema = z.strictObject({
   data: z.string().optional().describe('Samples: see docs/data.md'),
   calibrationData: z.string().optional().describe('Samples for calibration only'),
   metric: z.string().optional().describe('A metric module in place of top-1'),
-  shapes: z.record(z.string(), z.array(z.number().int().positive())).optional().describe('Input shapes that the file leaves open'),
+  shapes: z
+    .record(z.string(), z.array(z.number().int().positive()))
+    .optional()
+    .describe('Input shapes that the file leaves open'),
   devices: z
     .array(
       z.union([
         z.string(),
+        // what YAML makes of an unquoted local:
+        z.strictObject({ local: z.null() }).transform(() => 'local:'),
         z.strictObject({
           device: z.string(),
           profile: z.string().optional(),
@@ -41,12 +46,20 @@ export function readConfig(path: string): Config {
   try {
     source = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new EdgewrightError('CONFIG_INVALID', 'The configuration cannot be read.', { where: path, saw: (error as Error).message, hint: 'Name it with --config, or give the model on the command line.' })
+    throw new EdgewrightError('CONFIG_INVALID', 'The configuration cannot be read.', {
+      where: path,
+      saw: (error as Error).message,
+      hint: 'Name it with --config, or give the model on the command line.',
+    })
   }
   const written = parseYaml(source, path)
   const result = configSchema.safeParse(written)
   if (!result.success)
-    throw new EdgewrightError('CONFIG_INVALID', `The configuration has ${mistakes(result.error.issues.length)}.`, { where: path, saw: describeIssues(result.error) })
+    throw new EdgewrightError(
+      'CONFIG_INVALID',
+      `The configuration has ${mistakes(result.error.issues.length)}.`,
+      { where: path, saw: describeIssues(result.error) },
+    )
   const from = (relative: string) => resolve(dirname(path), relative)
   const config = result.data
   return {
@@ -58,7 +71,9 @@ export function readConfig(path: string): Config {
     recipe: typeof config.recipe === 'string' ? from(config.recipe) : config.recipe,
     report: config.report && from(config.report),
     devices: config.devices.map((entry) =>
-      typeof entry === 'string' || !entry.profile?.includes('/') ? entry : { ...entry, profile: from(entry.profile) },
+      typeof entry === 'string' || !entry.profile?.includes('/')
+        ? entry
+        : { ...entry, profile: from(entry.profile) },
     ),
   }
 }
@@ -69,8 +84,13 @@ export function parseYaml(source: string, path: string): unknown {
   // alias expansion is bounded against documents made to explode
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {
-    const described = document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message}`)
-    throw new EdgewrightError('CONFIG_INVALID', 'The file is not YAML.', { where: path, saw: described.join('; ') })
+    const described = document.errors.map(
+      (error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message}`,
+    )
+    throw new EdgewrightError('CONFIG_INVALID', 'The file is not YAML.', {
+      where: path,
+      saw: described.join('; '),
+    })
   }
   return document.toJS({ maxAliasCount: 100 })
 }

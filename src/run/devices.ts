@@ -7,7 +7,9 @@ import { describeIssues } from '../compile/recipe.ts'
 import { EdgewrightError } from '../error.ts'
 import { parseYaml } from './config.ts'
 
-const nameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be letters, digits, dots, dashes')
+const nameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be letters, digits, dots, dashes')
 
 const entrySchema = z.strictObject({
   name: nameSchema,
@@ -15,6 +17,9 @@ const entrySchema = z.strictObject({
   profile: z.string().optional(),
   identity: z.string().optional(),
   root: z.string().optional(),
+  /** What `--host-key` and `--known-hosts` say: public, unlike what logs in. */
+  hostKey: z.string().optional(),
+  knownHosts: z.string().optional(),
 })
 
 /** A board as the user named it. Secrets are never part of it. */
@@ -32,10 +37,17 @@ export function listDevices(): DeviceEntry[] {
     source = readFileSync(path, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw new EdgewrightError('CONFIG_INVALID', 'The list of boards cannot be read.', { where: path, saw: (error as Error).message })
+    throw new EdgewrightError('CONFIG_INVALID', 'The list of boards cannot be read.', {
+      where: path,
+      saw: (error as Error).message,
+    })
   }
   const result = z.array(entrySchema).safeParse(parseYaml(source, path) ?? [])
-  if (!result.success) throw new EdgewrightError('CONFIG_INVALID', 'The list of boards has mistakes.', { where: path, saw: describeIssues(result.error) })
+  if (!result.success)
+    throw new EdgewrightError('CONFIG_INVALID', 'The list of boards has mistakes.', {
+      where: path,
+      saw: describeIssues(result.error),
+    })
   return result.data
 }
 
@@ -45,7 +57,11 @@ export function findDevice(name: string): DeviceEntry | null {
 
 export function addDevice(written: z.input<typeof entrySchema>): DeviceEntry {
   const result = entrySchema.safeParse(withoutUndefined(written))
-  if (!result.success) throw new EdgewrightError('USAGE', 'Not a board.', { saw: describeIssues(result.error), hint: 'edgewright devices add NAME ssh://user@host' })
+  if (!result.success)
+    throw new EdgewrightError('USAGE', 'Not a board.', {
+      saw: describeIssues(result.error),
+      hint: 'edgewright devices add NAME ssh://user@host',
+    })
   const others = listDevices().filter((entry) => entry.name !== result.data.name)
   save([...others, result.data].sort((a, b) => a.name.localeCompare(b.name)))
   return result.data
@@ -54,7 +70,9 @@ export function addDevice(written: z.input<typeof entrySchema>): DeviceEntry {
 export function removeDevice(name: string): void {
   const entries = listDevices()
   if (!entries.some((entry) => entry.name === name))
-    throw new EdgewrightError('DEVICE_UNKNOWN', `No board is named ${JSON.stringify(name)}.`, { hint: 'edgewright devices list' })
+    throw new EdgewrightError('DEVICE_UNKNOWN', `No board is named ${JSON.stringify(name)}.`, {
+      hint: 'edgewright devices list',
+    })
   save(entries.filter((entry) => entry.name !== name))
 }
 

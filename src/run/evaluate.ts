@@ -10,13 +10,13 @@ import { deployArtifact } from '../deploy/release.ts'
 import { EdgewrightError } from '../error.ts'
 import { hostSession } from '../compile/candidates.ts'
 import { feedsOf } from '../compile/quality.ts'
-import type { Recipe } from '../compile/recipe.ts'
-import { inputSpecsOf } from '../compile/samples.ts'
+import { rawRecipe } from '../compile/preprocessing.ts'
+import { type Recipe, recipeSchema } from '../compile/recipe.ts'
+import { classCountOfShape, inputSpecsOf } from '../compile/samples.ts'
 import { engineOf, openEvaluator } from '../execute/open.ts'
 import { artifactId } from '../measure/standard-plan.ts'
 import { type Progress, throwIfAborted } from '../progress.ts'
 import { byteLength, bytesOf, type DType, type Tensor, viewAs } from '../tensor.ts'
-import { resolveProfile } from '../profiles/resolve.ts'
 import { execute } from './execute.ts'
 import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
 import { provision } from './provision.ts'
@@ -50,7 +50,12 @@ export interface Evaluation {
 interface Loaded {
   readonly inputs: readonly { readonly name: string; readonly stored: IntegerType | null }[]
   readonly specs: readonly InputSpec[]
-  readonly outputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: readonly number[]; readonly stored: IntegerType | null }[]
+  readonly outputs: readonly {
+    readonly name: string
+    readonly dtype: DType
+    readonly shape: readonly number[]
+    readonly stored: IntegerType | null
+  }[]
   readonly bytes: Uint8Array
   /** How this computer must run it to compute what its board does. */
   readonly session: ReturnType<typeof hostSession>
@@ -61,15 +66,20 @@ const batchBytes = 32 * 2 ** 20
 
 /** The metric of a model or an artifact over labelled data, as this computer or a board computes it. */
 export async function evaluateSubject(request: EvaluateRequest, progress: Progress): Promise<Evaluation> {
-  if (!request.data) throw new EdgewrightError('USAGE', 'Nothing to evaluate on.', { where: '--data', hint: 'Name samples: docs/data.md.' })
+  if (!request.data)
+    throw new EdgewrightError('USAGE', 'Nothing to evaluate on.', {
+      where: '--data',
+      hint: 'Name samples: docs/data.md.',
+    })
   const subject = await openSubject(request.subject)
   const loaded = await load(subject, request, progress)
+  const recipe = recipeFor(subject, request.recipe)
   const dataset = await openDataset(request.data, loaded.specs, {
-    classes: loaded.outputs[0]?.shape.at(-1),
-    labelOffset: request.recipe.labelOffset,
-    preprocess: request.recipe.preprocessing,
+    classes: classCountOfShape(loaded.outputs[0]?.shape) ?? undefined,
+    labelOffset: recipe.labelOffset,
+    preprocess: recipe.preprocessing,
     limit: request.limit,
-    seed: request.recipe.seed,
+    seed: recipe.seed,
     warn: progress.warn.bind(progress),
   })
   const metric = await openMetric(request.metric ?? dataset.metric ?? 'top-1')
@@ -79,39 +89,81 @@ export async function evaluateSubject(request: EvaluateRequest, progress: Progre
     await metric.add(outputs, sample)
     progress.tick(++done, dataset.length, 'samples')
   }
-  const samples = iterate(dataset, Array.from({ length: dataset.length }, (_, index) => index), { signal: progress.signal })
-  const device = request.device ? await evaluateOnDevice(subject, loaded, samples, add, { ...request, device: request.device }, progress) : await evaluateHere(loaded, samples, add, progress)
+  const samples = iterate(
+    dataset,
+    Array.from({ length: dataset.length }, (_, index) => index),
+    { signal: progress.signal },
+  )
+  const device = request.device
+    ? await evaluateOnDevice(subject, loaded, samples, add, { ...request, device: request.device }, progress)
+    : await evaluateHere(loaded, samples, add, progress)
   const value = dataset.labelled || !metric.needsLabels ? await metric.finish() : null
   return {
     subject: request.subject,
     metric: metric.name,
     value,
-    interval: value === null || !metric.name.startsWith('top-') ? null : wilsonInterval(Math.round(value * done), done),
+    interval:
+      value === null || !metric.name.startsWith('top-')
+        ? null
+        : wilsonInterval(Math.round(value * done), done),
     samples: done,
     measuredOn: device ? 'device' : 'host',
     device,
   }
 }
 
+/** Samples are prepared for an artifact as they were when it was compiled, raw where it does that itself; what is said now goes before. */
+function recipeFor(subject: Subject, said: Recipe): Recipe {
+  const made =
+    subject.kind === 'artifact'
+      ? recipeSchema.partial().loose().safeParse(subject.manifest.recipe).data
+      : undefined
+  if (!made) return said
+  const recipe = {
+    ...said,
+    labelOffset: said.labelOffset ?? made.labelOffset,
+    preprocessing: { ...made.preprocessing, ...said.preprocessing },
+  }
+  return made.foldPreprocessing ? rawRecipe(recipe) : recipe
+}
+
 async function load(subject: Subject, request: EvaluateRequest, progress: Progress): Promise<Loaded> {
   if (subject.kind === 'artifact') {
     const { manifest } = subject
     const stored = storedTypes(manifest.outputs)
-    const cpu = manifest.profile ? resolveProfile(manifest.profile).cpu : null
+    const architecture = manifest.runtimes.flatMap(({ builds }) =>
+      builds.map((build) => build.architecture),
+    )[0]
     return {
       inputs: storedTypes(manifest.inputs),
       // data rooms give reals; integers are made of them here
-      specs: manifest.inputs.map(({ name, dtype, shape, quantization }) => ({ name, dtype: (quantization ? 'float32' : dtype) as DType, shape })),
-      outputs: manifest.outputs.map(({ name, dtype, shape }, position) => ({ name, dtype: dtype as DType, shape, stored: stored[position]!.stored })),
+      specs: manifest.inputs.map(({ name, dtype, shape, quantization }) => ({
+        name,
+        dtype: (quantization ? 'float32' : dtype) as DType,
+        shape,
+      })),
+      outputs: manifest.outputs.map(({ name, dtype, shape }, position) => ({
+        name,
+        dtype: dtype as DType,
+        shape,
+        stored: stored[position]!.stored,
+      })),
       bytes: await readFile(subject.modelPath),
-      session: cpu ? hostSession({ cpu: { architecture: cpu.architecture, features: cpu.features }, scheme: manifest.scheme }) : {},
+      session:
+        architecture === 'aarch64' || architecture === 'x86_64'
+          ? hostSession({ cpu: { architecture, features: [] }, scheme: manifest.scheme })
+          : {},
     }
   }
   const { source, bytes } = await staticModel(subject.path, request.shapes, progress)
   return {
     inputs: source.original.inputs.map((name) => ({ name, stored: null })),
     specs: inputSpecsOf(source.original),
-    outputs: source.original.outputs.map((name) => ({ name, ...source.original.values.get(name)!.type, stored: null })),
+    outputs: source.original.outputs.map((name) => ({
+      name,
+      ...source.original.values.get(name)!.type,
+      stored: null,
+    })),
     bytes,
     session: {},
   }
@@ -119,14 +171,22 @@ async function load(subject: Subject, request: EvaluateRequest, progress: Progre
 
 type Add = (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => Promise<void>
 
-async function evaluateHere(loaded: Loaded, samples: AsyncIterable<Sample>, add: Add, progress: Progress): Promise<null> {
+async function evaluateHere(
+  loaded: Loaded,
+  samples: AsyncIterable<Sample>,
+  add: Add,
+  progress: Progress,
+): Promise<null> {
   progress.stage('evaluate', 'on this computer')
   const evaluator = await openEvaluator(loaded.bytes, loaded.session)
   try {
     for await (const sample of samples) {
       throwIfAborted(progress.signal)
       const results = await evaluator.run(feedsOf(loaded, sample))
-      await add(sample, reals(loaded, (name) => results.get(name)!))
+      await add(
+        sample,
+        reals(loaded, (name) => results.get(name)!),
+      )
     }
   } finally {
     await evaluator.close()
@@ -153,7 +213,11 @@ async function evaluateOnDevice(
     progress.stage('evaluate', `on ${device.name}`)
     for await (const batch of batches(samples, loaded)) {
       const outputs = await inferOnDevice(board, { model, ...tools }, loaded, batch, progress)
-      for (const [index, sample] of batch.entries()) await add(sample, reals(loaded, (name) => outputs(name, index)))
+      for (const [index, sample] of batch.entries())
+        await add(
+          sample,
+          reals(loaded, (name) => outputs(name, index)),
+        )
     }
     return device.name
   } finally {
@@ -169,7 +233,12 @@ async function inferOnDevice(
   progress: Progress,
 ): Promise<(name: string, index: number) => Tensor> {
   const feeds = batch.map((sample) => feedsOf(loaded, sample))
-  const inputs = new Map(loaded.inputs.map(({ name }, position) => [`input-${position}.bin`, Buffer.concat(feeds.map((feed) => bytesOf(feed.get(name)!.data)))]))
+  const inputs = new Map(
+    loaded.inputs.map(({ name }, position) => [
+      `input-${position}.bin`,
+      Buffer.concat(feeds.map((feed) => bytesOf(feed.get(name)!.data))),
+    ]),
+  )
   const outputs = loaded.outputs.map((_, position) => `output-${position}.bin`)
   const id = artifactId('model', 1)
   const { files } = await execute(
@@ -180,8 +249,28 @@ async function inferOnDevice(
       fetch: outputs,
       plan: (folder) => ({
         schema: 1,
-        artifacts: [{ id, backend: tools.backend, library: tools.library, model: tools.model, threads: 1, affinity: [], profile: false, inputs: [], seed: 0 }],
-        steps: [{ do: 'infer', artifact: id, inputs: [...inputs.keys()].map((name) => `${folder}/${name}`), outputs: outputs.map((name) => `${folder}/${name}`), count: batch.length }],
+        artifacts: [
+          {
+            id,
+            backend: tools.backend,
+            library: tools.library,
+            model: tools.model,
+            threads: 1,
+            affinity: [],
+            profile: false,
+            inputs: [],
+            seed: 0,
+          },
+        ],
+        steps: [
+          {
+            do: 'infer',
+            artifact: id,
+            inputs: [...inputs.keys()].map((name) => `${folder}/${name}`),
+            outputs: outputs.map((name) => `${folder}/${name}`),
+            count: batch.length,
+          },
+        ],
         sensors: [],
         sensorPeriodMs: 1000,
       }),
@@ -192,7 +281,11 @@ async function inferOnDevice(
     const position = loaded.outputs.findIndex((output) => output.name === name)
     const { dtype, shape } = loaded.outputs[position]!
     const size = byteLength(dtype, shape)
-    return { dtype, shape, data: viewAs(dtype, files.get(outputs[position]!)!.subarray(index * size, (index + 1) * size)) }
+    return {
+      dtype,
+      shape,
+      data: viewAs(dtype, files.get(outputs[position]!)!.subarray(index * size, (index + 1) * size)),
+    }
   }
 }
 
@@ -211,13 +304,19 @@ async function* batches(samples: AsyncIterable<Sample>, loaded: Loaded): AsyncGe
 }
 
 function reals(loaded: Loaded, output: (name: string) => Tensor): Map<string, Tensor> {
-  return new Map(loaded.outputs.map(({ name, stored }) => [name, stored ? dequantizeTensor(output(name), stored) : output(name)]))
+  return new Map(
+    loaded.outputs.map(({ name, stored }) => [
+      name,
+      stored ? dequantizeTensor(output(name), stored) : output(name),
+    ]),
+  )
 }
 
 export function describeEvaluation(evaluation: Evaluation): string {
   const { metric, value, interval, samples, device } = evaluation
   const where = device ? `on ${device}` : 'on this computer'
-  if (value === null) return `${evaluation.subject}: no labels, so no ${metric} (${samples} samples ran ${where})`
+  if (value === null)
+    return `${evaluation.subject}: no labels, so no ${metric} (${samples} samples ran ${where})`
   const share = (part: number) => `${(part * 100).toFixed(1)} %`
   return `${evaluation.subject}: ${metric} ${interval ? share(value) : value}${interval ? ` (95 %: ${share(interval.low)} to ${share(interval.high)})` : ''}, ${samples} samples, ${where}`
 }

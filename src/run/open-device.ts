@@ -43,15 +43,20 @@ export interface OpenedBoard {
 }
 
 /** Opens a board by name or connection and finds its profile: the one asked for, the entry's own, or by probing. */
-export async function openBoard(name: string, profile: string | undefined, options: ConnectionOptions, progress: Progress): Promise<OpenedBoard> {
+export async function openBoard(
+  name: string,
+  profile: string | undefined,
+  options: ConnectionOptions,
+  progress: Progress,
+): Promise<OpenedBoard> {
   const entry = findDevice(name)
   progress.stage('connect', name)
   const open = () =>
     openDevice(entry?.connection ?? name, {
       name,
       identity: options.identity ?? entry?.identity,
-      hostKey: options.hostKey,
-      knownHostsPath: options.knownHosts,
+      hostKey: options.hostKey ?? entry?.hostKey,
+      knownHostsPath: options.knownHosts ?? entry?.knownHosts,
       root: options.root ?? entry?.root,
       prompt: options.askSecret,
       confirmHostKey: options.confirmHostKey,
@@ -79,7 +84,11 @@ export async function openBoard(name: string, profile: string | undefined, optio
 }
 
 function profileOf(device: Device, asked: string | undefined): Pick<OpenedBoard, 'profile' | 'explanation'> {
-  if (asked) return { profile: withFacts(resolveProfile(asked), device.facts), explanation: `The profile ${asked} was asked for.` }
+  if (asked)
+    return {
+      profile: withFacts(resolveProfile(asked), device.facts),
+      explanation: `The profile ${asked} was asked for.`,
+    }
   const [best] = matchProfile(device.facts, { local: device.connection.kind === 'local' })
   if (best) return best
   throw new EdgewrightError('DEVICE_UNSUPPORTED', 'No profile fits this board.', {

@@ -1,8 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { existsSync, mkdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Scheme } from '../artifact/manifest.ts'
 import { edgewrightVersion } from '../artifact/version.ts'
-import { type Compiled, type Prepared, prepareCompile } from '../compile/compile.ts'
+import { type Compiled, type Prepared, prepareCompile, requireKnownNodes } from '../compile/compile.ts'
 import { EdgewrightError, type ErrorKind, toEdgewrightError } from '../error.ts'
 import type { Progress, Warning } from '../progress.ts'
 import { renderHtml } from '../report/html.ts'
@@ -25,8 +26,14 @@ export interface RunOutcome {
 export type RawFiles = Record<string, RawLatency>
 
 /** The main job: one network, compiled for, put on and measured on each device, float beside int8. */
-export async function runMainJob(request: RunRequest, progress: Progress & { readonly warnings: readonly Warning[] }): Promise<RunOutcome> {
+export async function runMainJob(
+  request: RunRequest,
+  progress: Progress & { readonly warnings: readonly Warning[] },
+): Promise<RunOutcome> {
+  // what cannot be written shows before the boards are measured, not after
+  if (request.report) makeFolder(dirname(resolve(request.report)))
   const prepared = await prepareCompile(request, progress)
+  requireKnownNodes(prepared)
   const results: RunResult[] = []
   const raw: RawFiles = {}
   const errors: EdgewrightError[] = []
@@ -36,7 +43,14 @@ export async function runMainJob(request: RunRequest, progress: Progress & { rea
     for (const device of request.devices)
       for (const scheme of request.schemes) {
         const recipe = { ...request.recipe, scheme }
-        const { entries, error } = await tryDevice(device, { ...request, recipe }, { ...prepared, recipe }, compiled, raw, progress)
+        const { entries, error } = await tryDevice(
+          device,
+          { ...request, recipe },
+          { ...prepared, recipe },
+          compiled,
+          raw,
+          progress,
+        )
         results.push(...entries.map((entry) => ({ ...entry, warnings: [...general, ...entry.warnings] })))
         if (error) errors.push(error)
       }
@@ -47,7 +61,7 @@ export async function runMainJob(request: RunRequest, progress: Progress & { rea
   const outcomes = budgetOutcomes(request, document)
   const saved = await saveRun(request.store, document, rawFilesOf(document, raw))
   for (const warning of saved.warnings) progress.warn(warning)
-  if (request.report) await writeReport(request.report, document, raw)
+  if (request.report) await writeFile(resolve(request.report), renderHtml(document, raw))
   return {
     document,
     closing: [
@@ -77,13 +91,26 @@ async function tryDevice(
     const error = toEdgewrightError(thrown)
     if (progress.signal.aborted || error.code === 'INTERRUPTED') throw error
     const skipped = device.optional && error.kind === 'device'
-    progress.warn({ code: error.code, message: `${device.device}: ${error.message}${error.saw ? ` (${error.saw})` : ''}`, hint: error.hint ?? '' })
+    progress.warn({
+      code: error.code,
+      message: `${device.device} failed: ${error.message}${error.saw ? ` (${error.saw})` : ''}`,
+      hint: error.hint ?? '',
+    })
     const warnings = progress.warnings.slice(before).filter((warning) => warning.code !== error.code)
-    return { entries: [failedResult(device, request.recipe.scheme, error, skipped ? 'skipped' : 'failed', warnings)], error: skipped ? null : error }
+    return {
+      entries: [failedResult(device, request.recipe.scheme, error, skipped ? 'skipped' : 'failed', warnings)],
+      error: skipped ? null : error,
+    }
   }
 }
 
-function failedResult(device: DeviceRequest, scheme: Scheme, error: EdgewrightError, status: 'failed' | 'skipped', warnings: Warning[]): RunResult {
+function failedResult(
+  device: DeviceRequest,
+  scheme: Scheme,
+  error: EdgewrightError,
+  status: 'failed' | 'skipped',
+  warnings: Warning[],
+): RunResult {
   return {
     status,
     error: error.toJSON(),
@@ -123,7 +150,12 @@ function documentOf({ source }: Prepared, results: RunResult[]): RunDocument {
 function budgetOutcomes(request: RunRequest, document: RunDocument): (BudgetOutcome & { device: string })[] {
   return document.results
     .filter((result) => result.status === 'ok')
-    .flatMap((result) => request.budgets.map((budget) => ({ ...checkBudget(budget, figureOf(result, budget.metric)), device: result.device })))
+    .flatMap((result) =>
+      request.budgets.map((budget) => ({
+        ...checkBudget(budget, figureOf(result, budget.metric)),
+        device: result.device,
+      })),
+    )
 }
 
 function rawFilesOf(document: RunDocument, raw: RawFiles): Record<string, string> {
@@ -132,13 +164,27 @@ function rawFilesOf(document: RunDocument, raw: RawFiles): Record<string, string
   return files
 }
 
-async function writeReport(path: string, document: RunDocument, raw: RawFiles): Promise<void> {
-  await mkdir(dirname(resolve(path)), { recursive: true })
-  await writeFile(resolve(path), renderHtml(document, raw))
+/** One level at a time: Node's own recursion never ends where the file system denies what it just listed (/proc). */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    throw new EdgewrightError('USAGE', 'The report cannot be written there.', {
+      where: path,
+      saw: (error as Error).message,
+      hint: 'Name another place with --report.',
+    })
+  }
 }
 
 /** A broken budget before a lost device, a lost device before a figure that is not there. */
-function failureOf(outcomes: readonly BudgetOutcome[], errors: readonly EdgewrightError[], results: readonly RunResult[]): ErrorKind | null {
+function failureOf(
+  outcomes: readonly BudgetOutcome[],
+  errors: readonly EdgewrightError[],
+  results: readonly RunResult[],
+): ErrorKind | null {
   if (outcomes.some((outcome) => outcome.status === 'broken')) return 'gate'
   if (errors.length > 0) return errors[0]!.kind
   if (outcomes.some((outcome) => outcome.status === 'unknown')) return 'inconclusive'

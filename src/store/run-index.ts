@@ -23,10 +23,12 @@ export interface ResultSummary {
   readonly floatP50Ns: number | null
   readonly int8P50Ns: number | null
   readonly speedup: number | null
+  /** Times and their ratio are then an emulator's. */
+  readonly emulated: boolean
 }
 
 /** Raised when the table changes: an index of another version is made anew from the folders. */
-const indexVersion = 1
+const indexVersion = 2
 const busyTimeoutMs = 5000
 
 /** The index of runs: a cache over the run folders, which are the truth. Losing it loses nothing. */
@@ -94,7 +96,7 @@ export function summaryOf({ runId, createdAt, model, results }: RunDocument): Ru
     runId,
     createdAt,
     model,
-    results: results.map(({ device, target, status, threads, baseline, latency, speedup }) => ({
+    results: results.map(({ device, target, status, threads, baseline, latency, speedup, conditions }) => ({
       device,
       target,
       status,
@@ -102,6 +104,7 @@ export function summaryOf({ runId, createdAt, model, results }: RunDocument): Ru
       floatP50Ns: baseline?.latency?.p50Ns ?? null,
       int8P50Ns: latency?.p50Ns ?? null,
       speedup,
+      emulated: Boolean(conditions?.emulated),
     })),
     problem: null,
   }

@@ -289,8 +289,10 @@ function classSources(
       if (!producer || placements.get(producer)!.how === 'float') add(name)
     }
     if (role === 'move' || role === 'index' || (role === 'concat' && !mixedConcats.has(node))) continue
-    const output = fused.get(node.outputs[0]!)?.output ?? node.outputs[0]!
-    if (needsInt8(output, planned.signature, context, placements, options)) add(output)
+    const fusedOutput = fused.get(node.outputs[0]!)?.output
+    const output = fusedOutput ?? node.outputs[0]!
+    // a fused Relu or Clip is done by saturation, so its product gives integers even where only floats follow
+    if (fusedOutput !== undefined || needsInt8(output, planned.signature, context, placements, options)) add(output)
   }
   if (options.io !== 'float')
     for (const name of [...context.graph.inputs, ...context.graph.outputs])

@@ -5,6 +5,7 @@ import { deviceOptions } from '../options.ts'
 export const devices: Command = {
   name: 'devices',
   describe: 'Boards by name',
+  bare: 'list',
   subcommands: [
     {
       name: 'list',
@@ -14,7 +15,12 @@ export const devices: Command = {
         const entries = listDevices()
         return {
           json: { schemaVersion: 1, devices: entries },
-          text: entries.length === 0 ? 'No boards yet: edgewright devices add NAME ssh://user@host' : entries.map((entry) => `${entry.name}  ${entry.connection}  ${entry.profile ?? ''}`).join('\n'),
+          text:
+            entries.length === 0
+              ? 'No boards yet: edgewright devices add NAME ssh://user@host'
+              : entries
+                  .map((entry) => `${entry.name}  ${entry.connection}  ${entry.profile ?? ''}`)
+                  .join('\n'),
         }
       },
     },
@@ -22,8 +28,14 @@ export const devices: Command = {
       name: 'add',
       usage: '<name> <connection>',
       describe: 'Name a board',
-      positionals: { name: { type: 'string' }, connection: { type: 'string', describe: 'ssh://user@host:port, user@host, local:' } },
-      options: { profile: { type: 'string', describe: 'Its profile; default: found by probing' }, ...deviceOptions },
+      positionals: {
+        name: { type: 'string' },
+        connection: { type: 'string', describe: 'ssh://user@host:port, user@host, local:' },
+      },
+      options: {
+        profile: { type: 'string', describe: 'Its profile; default: found by probing' },
+        ...deviceOptions,
+      },
       async run(args) {
         const { addDevice } = await import('../../run/devices.ts')
         const entry = addDevice({
@@ -32,6 +44,8 @@ export const devices: Command = {
           profile: text(args, 'profile'),
           identity: text(args, 'identity'),
           root: text(args, 'root'),
+          hostKey: text(args, 'host-key'),
+          knownHosts: text(args, 'known-hosts'),
         })
         return { json: { schemaVersion: 1, device: entry }, text: `${entry.name} is ${entry.connection}` }
       },
@@ -44,7 +58,10 @@ export const devices: Command = {
       async run(args) {
         const { removeDevice } = await import('../../run/devices.ts')
         removeDevice(text(args, 'name')!)
-        return { json: { schemaVersion: 1, removed: text(args, 'name') }, text: `${text(args, 'name')} is forgotten` }
+        return {
+          json: { schemaVersion: 1, removed: text(args, 'name') },
+          text: `${text(args, 'name')} is forgotten`,
+        }
       },
     },
     {
@@ -52,11 +69,18 @@ export const devices: Command = {
       usage: '<device>',
       describe: 'Ask a board what it is; match it to a profile',
       positionals: { device: { type: 'string', describe: 'A connection or a name' } },
-      options: { 'save-profile': { type: 'string', describe: 'Write what was found as a profile to this file' }, ...deviceOptions },
+      options: {
+        'save-profile': { type: 'string', describe: 'Write what was found as a profile to this file' },
+        ...deviceOptions,
+      },
       async run(args, context) {
         const { probeDevice, describeProbe } = await import('../../run/probe.ts')
         const probe = await probeDevice(
-          { device: text(args, 'device')!, saveProfile: text(args, 'save-profile'), connection: connectionOf(args, context) },
+          {
+            device: text(args, 'device')!,
+            saveProfile: text(args, 'save-profile'),
+            connection: connectionOf(args, context),
+          },
           context.progress,
         )
         return { json: { schemaVersion: 1, ...probe }, text: describeProbe(probe) }

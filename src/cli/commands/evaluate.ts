@@ -9,14 +9,21 @@ export const evaluate: Command = {
   describe: 'Accuracy of a model or an artifact, on this computer or on a board',
   positionals: { subject: { type: 'string', describe: 'A model file or an artifact folder' } },
   options: {
-    ...dataOptions,
+    data: dataOptions.data,
+    metric: dataOptions.metric,
+    'label-offset': dataOptions['label-offset'],
     device: { type: 'string', describe: 'Evaluate there; default: on this computer' },
     limit: { type: 'number', describe: 'At most so many samples' },
     recipe: { type: 'string', describe: 'A recipe (YAML) for its preprocessing and label offset' },
     ...deviceOptions,
     ...modelOptions,
   },
-  examples: [['evaluate artifacts/net-raspberry-pi-5 --data samples/ --device pi@board', 'Accuracy as the board computes it']],
+  examples: [
+    [
+      'evaluate artifacts/net-raspberry-pi-5 --data samples/ --device pi@board',
+      'Accuracy as the board computes it',
+    ],
+  ],
   async run(args, context) {
     const { evaluateSubject, describeEvaluation } = await import('../../run/evaluate.ts')
     const evaluation = await evaluateSubject(
@@ -32,6 +39,9 @@ export const evaluate: Command = {
       },
       context.progress,
     )
-    return { json: { schemaVersion: 1, ...evaluation, warnings: context.progress.warnings }, text: describeEvaluation(evaluation) }
+    return {
+      json: { schemaVersion: 1, ...evaluation, warnings: context.progress.warnings },
+      text: describeEvaluation(evaluation),
+    }
   },
 }

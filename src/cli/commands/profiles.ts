@@ -3,6 +3,7 @@ import { type Command, text } from '../command.ts'
 export const profiles: Command = {
   name: 'profiles',
   describe: 'The boards that Edgewright knows',
+  bare: 'list',
   subcommands: [
     {
       name: 'list',
@@ -14,7 +15,12 @@ export const profiles: Command = {
         const row = ({ id, name }: { id: string; name: string }) => `${id.padEnd(width)}  ${name}`
         return {
           json: { schemaVersion: 1, profiles, overlays },
-          text: [...profiles.map(row), '', 'plug-in accelerators, e.g. raspberry-pi-5+coral-usb:', ...overlays.map(row)].join('\n'),
+          text: [
+            ...profiles.map(row),
+            '',
+            'plug-in accelerators, e.g. raspberry-pi-5+coral-usb:',
+            ...overlays.map(row),
+          ].join('\n'),
         }
       },
     },

@@ -3,6 +3,7 @@ import { type Command, text } from '../command.ts'
 export const runs: Command = {
   name: 'runs',
   describe: 'Runs kept under .edgewright/runs',
+  bare: 'list',
   subcommands: [
     {
       name: 'list',
@@ -20,9 +21,15 @@ export const runs: Command = {
       describe: 'The table of one run',
       positionals: { run: { type: 'string', describe: "A run's id, the start of one, or 'latest'" } },
       async run(args, context) {
-        const [{ loadRun }, { renderTable }] = await Promise.all([import('../../store/runs.ts'), import('../../report/table.ts')])
+        const [{ loadRun }, { renderTable }] = await Promise.all([
+          import('../../store/runs.ts'),
+          import('../../report/table.ts'),
+        ])
         const document = await loadRun('.edgewright', text(args, 'run')!)
-        return { json: document, text: renderTable(document, { color: context.colour, width: context.width }) }
+        return {
+          json: document,
+          text: renderTable(document, { color: context.colour, width: context.width }),
+        }
       },
     },
   ],
