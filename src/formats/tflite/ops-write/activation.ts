@@ -63,8 +63,23 @@ export function writeHardSigmoid(node: NodeInWriting<'HardSigmoid'>): void {
   node.write('RELU_0_TO_1', [shifted])
 }
 
+/** Another alpha than 1 scales the part below 0: max(x, 0) + alpha · ELU(min(x, 0)). */
 export function writeElu(node: NodeInWriting<'Elu'>): void {
-  if (node.op.alpha !== 1)
-    throw node.unsupported('an ELU with another alpha than 1', `alpha ${node.op.alpha}`)
-  node.write('ELU', [node.input(0)])
+  const x = node.input(0)
+  if (node.op.alpha === 1) {
+    node.write('ELU', [x])
+    return
+  }
+  node.requireFloat('an ELU with another alpha than 1')
+  const type = node.outputType
+  const below = node.step('MINIMUM', [x, node.scalar(0, 'zero')], 'below', type)
+  const bent = node.step('ELU', [below], 'bent', type)
+  const scaled = node.step(
+    'MUL',
+    [bent, node.scalar(node.op.alpha, 'alpha')],
+    'scaled',
+    type,
+    options('MulOptions', {}),
+  )
+  node.write('ADD', [node.step('RELU', [x], 'above', type), scaled], options('AddOptions', {}))
 }

@@ -1,5 +1,6 @@
 import type { Binary, Comparison, Unary } from '../../../graph/ops.ts'
 import { sameShape } from '../../../graph/infer.ts'
+import { tensorTypeOf } from '../schema.ts'
 import { options } from '../write-graph.ts'
 import type { NodeInWriting } from './context.ts'
 
@@ -65,11 +66,25 @@ export function writeBinary(node: NodeInWriting<'Binary'>): void {
     Sub: () => node.write('SUB', inputs, options('SubOptions', { activation, ...sum })),
     Mul: () => node.write('MUL', inputs, options('MulOptions', { activation })),
     Div: () => node.write('DIV', inputs, options('DivOptions', { activation })),
-    Pow: () => node.write('POW', inputs),
+    Pow: () => node.write('POW', [inputs[0]!, exponentOf(node)]),
     Min: () => node.write('MINIMUM', inputs),
     Max: () => node.write('MAXIMUM', inputs),
   }
   write[node.op.fn]()
+}
+
+/** The file wants base and exponent of one type. */
+function exponentOf(node: NodeInWriting<'Binary'>): number {
+  const [base, exponent] = [node.type(0).dtype, node.type(1)]
+  if (exponent.dtype === base) return node.input(1)
+  const values = { inDataType: tensorTypeOf(exponent.dtype), outDataType: tensorTypeOf(base) }
+  return node.step(
+    'CAST',
+    [node.input(1)],
+    'exponent',
+    { ...exponent, dtype: base },
+    options('CastOptions', values),
+  )
 }
 
 const comparisons: Record<Comparison['fn'], string> = {

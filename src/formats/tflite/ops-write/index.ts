@@ -14,20 +14,25 @@ import {
   writeConcat,
   writeConvert,
   writeDepthToSpace,
+  writeGather,
   writePad,
   writeReshape,
   writeResize,
   writeSlice,
   writeSplit,
 } from './movement.ts'
-import { writeBatchNormalization, writeLayerNormalization } from './normalization.ts'
+import {
+  writeBatchNormalization,
+  writeInstanceNormalization,
+  writeLayerNormalization,
+} from './normalization.ts'
 import { writeGlobalPool, writePool } from './pool.ts'
 import { writeArg, writeReduce } from './reduction.ts'
 
 /** @throws GRAPH_INVALID naming the first operator that is channels first */
 export function requireChannelsLast(graph: Graph): void {
   for (const { op, name } of graph.nodes)
-    if (op.kind === 'InstanceNormalization' || ('layout' in op && op.layout === 'channels-first'))
+    if ('layout' in op && op.layout === 'channels-first')
       throw new EdgewrightError(
         'GRAPH_INVALID',
         'TensorFlow Lite takes channels last: the layout pass must run before a graph is written.',
@@ -39,9 +44,23 @@ export function requireChannelsLast(graph: Graph): void {
 export function writeNode(node: Node, network: NetworkInWriting, fusions: Fusions): void {
   const fusion = fusions.byNode.get(node)
   if (fusion) writeFused(node, network, fusion)
-  else if (node.op.kind === 'Identity') network.alias(node.outputs[0]!, network.tensor(node.inputs[0]!))
+  else if (node.op.kind === 'Identity') writeIdentity(node, network)
   else if (node.op.kind === 'Opaque') network.addCarried(carriedOperator(node.op, node.name), node)
   else write(node, network, fusions.activations.get(node))
+}
+
+/** The format has none: two names of one tensor, but runtimes do not hand out an input or a constant as an output. */
+function writeIdentity({ inputs, outputs }: Node, network: NetworkInWriting): void {
+  const [input, output] = [inputs[0]!, outputs[0]!]
+  const { type, constant } = network.value(input)
+  const plain = !constant && !network.graph.inputs.includes(input)
+  if (plain || !network.graph.outputs.includes(output)) {
+    network.alias(output, network.tensor(input))
+    return
+  }
+  const shape = network.integers(type.shape, `${output}/shape`)
+  const values = options('ReshapeOptions', { newShape: type.shape })
+  network.add('RESHAPE', [network.tensor(input), shape], [network.tensor(output)], values)
 }
 
 type Writers = { readonly [K in Exclude<OpKind, 'Identity' | 'Opaque'>]: (node: NodeInWriting<K>) => void }
@@ -55,9 +74,7 @@ const writers: Writers = {
   MatMul: (node) => writeMatMul(node, null),
   BatchNormalization: writeBatchNormalization,
   LayerNormalization: writeLayerNormalization,
-  InstanceNormalization: (node) => {
-    throw node.unsupported('an instance normalization, channels first')
-  },
+  InstanceNormalization: writeInstanceNormalization,
   Relu: plain('RELU'),
   LeakyRelu: (node) =>
     node.write('LEAKY_RELU', node.inputs, options('LeakyReluOptions', { alpha: node.op.alpha })),
@@ -83,7 +100,7 @@ const writers: Writers = {
   Concat: writeConcat,
   Split: writeSplit,
   Slice: writeSlice,
-  Gather: (node) => node.write('GATHER', node.inputs, options('GatherOptions', { axis: node.op.axis })),
+  Gather: writeGather,
   Reshape: writeReshape,
   Transpose: (node) => node.write('TRANSPOSE', [node.input(0), node.integers(node.op.perm, 'permutation')]),
   Expand: (node) => node.write('BROADCAST_TO', [node.input(0), node.integers(node.op.shape, 'shape')]),

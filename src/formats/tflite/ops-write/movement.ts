@@ -1,3 +1,5 @@
+import { numbersOf } from '../../../graph/constant.ts'
+import { constantOfNumbers } from '../../../graph/encode.ts'
 import { sliceExtent } from '../../../graph/infer.ts'
 import { options } from '../write-graph.ts'
 import type { NodeInWriting } from './context.ts'
@@ -71,19 +73,28 @@ export function writeSlice(node: NodeInWriting<'Slice'>): void {
   )
 }
 
+/** Negative pads crop: first, so that what is mirrored is what is left. */
 export function writePad(node: NodeInWriting<'Pad'>): void {
   const { mode, padsBegin, padsEnd, value } = node.op
-  if ([...padsBegin, ...padsEnd].some((pad) => pad < 0)) throw node.unsupported('a pad that crops')
-  const paddings = node.integers(
-    padsBegin.flatMap((begin, axis) => [begin, padsEnd[axis]!]),
-    'paddings',
-    [padsBegin.length, 2],
-  )
-  if (mode === 'reflect')
-    node.write('MIRROR_PAD', [node.input(0), paddings], options('MirrorPadOptions', { mode: 0 }))
+  const { shape } = node.type(0)
+  const crops = [...padsBegin, ...padsEnd].some((pad) => pad < 0)
+  const begin = padsBegin.map((pad) => Math.max(-pad, 0))
+  const size = shape.map((length, axis) => length - begin[axis]! - Math.max(-padsEnd[axis]!, 0))
+  const x = crops
+    ? node.moved(
+        'SLICE',
+        node.input(0),
+        [node.integers(begin, 'begin'), node.integers(size, 'size')],
+        'cropped',
+        size,
+      )
+    : node.input(0)
+  const pairs = padsBegin.flatMap((pad, axis) => [Math.max(pad, 0), Math.max(padsEnd[axis]!, 0)])
+  const paddings = node.integers(pairs, 'paddings', [padsBegin.length, 2])
+  if (mode === 'reflect') node.write('MIRROR_PAD', [x, paddings], options('MirrorPadOptions', { mode: 0 }))
   else if (mode !== 'constant') throw node.unsupported(`a pad of mode ${mode}`)
-  else if (value === 0) node.write('PAD', [node.input(0), paddings])
-  else node.write('PADV2', [node.input(0), paddings, node.scalar(value, 'value', node.type(0))])
+  else if (value === 0) node.write('PAD', [x, paddings])
+  else node.write('PADV2', [x, paddings, node.scalar(value, 'value', node.type(0))])
 }
 
 export function writeResize(node: NodeInWriting<'Resize'>): void {
@@ -130,13 +141,44 @@ function resizeOptions(node: NodeInWriting<'Resize'>) {
   return op.coordinateTransformation === 'asymmetric' && op.nearestMode === 'floor' ? neither : null
 }
 
+/** The file takes a pixel's channels from blocks; what takes blocks from a channel has its channels put in that order. */
 export function writeDepthToSpace(node: NodeInWriting<'DepthToSpace'>): void {
-  if (node.op.mode !== 'DCR') throw node.unsupported('depth to space in column order (CRD)')
-  node.write(
-    'DEPTH_TO_SPACE',
-    [node.input(0)],
-    options('DepthToSpaceOptions', { blockSize: node.op.blockSize }),
-  )
+  const { blockSize, mode } = node.op
+  const x = node.input(0)
+  const write = (from: number) =>
+    node.write('DEPTH_TO_SPACE', [from], options('DepthToSpaceOptions', { blockSize }))
+  if (mode === 'DCR') {
+    write(x)
+    return
+  }
+  const { shape } = node.type(0)
+  const area = blockSize ** 2
+  const channels = shape[3]! / area
+  const order = Array.from({ length: shape[3]! }, (_, i) => (i % channels) * area + Math.floor(i / channels))
+  const gather = options('GatherOptions', { axis: 3 })
+  write(node.moved('GATHER', x, [node.integers(order, 'order')], 'by_block', shape, gather))
+}
+
+/** Indices that count from the end are not for the file's operator. */
+export function writeGather(node: NodeInWriting<'Gather'>): void {
+  const { axis } = node.op
+  const size = node.type(0).shape[axis]!
+  const { constant, type } = node.network.value(node.name(1))
+  const values = options('GatherOptions', { axis })
+  const write = (indices: number) => node.write('GATHER', [node.input(0), indices], values)
+  if (constant) {
+    const numbers = numbersOf(constant)
+    if (numbers.every((index) => index >= 0)) {
+      write(node.input(1))
+      return
+    }
+    const counted = numbers.map((index) => (index < 0 ? index + size : index))
+    write(node.network.parameter(constantOfNumbers(type.dtype, type.shape, counted), node.inside('indices')))
+  } else if (node.node.source?.opType === 'GATHER') write(node.input(1))
+  else {
+    const length = node.network.parameter(constantOfNumbers(type.dtype, [], [size]), node.inside('size'))
+    write(node.step('FLOOR_MOD', [node.input(1), length], 'indices', type))
+  }
 }
 
 /** 16-bit floats that are constant are stored behind this operator; runtimes unpack them when they load the file. */

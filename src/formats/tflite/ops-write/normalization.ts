@@ -1,5 +1,4 @@
-import { numbersOf } from '../../../graph/constant.ts'
-import { float32Constant } from '../../../graph/constant.ts'
+import { float32Constant, numbersOf } from '../../../graph/constant.ts'
 import { options } from '../write-graph.ts'
 import type { NodeInWriting } from './context.ts'
 
@@ -29,32 +28,46 @@ export function writeBatchNormalization(node: NodeInWriting<'BatchNormalization'
   node.write('ADD', [product, vector(shift, 'shift')], options('AddOptions', {}))
 }
 
-/** Mean, variance and their use as single operators. */
 export function writeLayerNormalization(node: NodeInWriting<'LayerNormalization'>): void {
   node.requireFloat('a layer normalization')
-  const { axis, epsilon } = node.op
+  const { shape } = node.outputType
+  const bias = node.has(2) ? node.input(2) : null
+  writeStandardized(node, [...shape.keys()].slice(node.op.axis), node.op.epsilon, node.input(1), bias)
+}
+
+/** Channels first by definition; in the file's own operators no axis is special. */
+export function writeInstanceNormalization(node: NodeInWriting<'InstanceNormalization'>): void {
+  node.requireFloat('an instance normalization')
+  const { shape } = node.outputType
+  const channel = [shape[1]!, ...new Array<number>(shape.length - 2).fill(1)]
+  const parameter = (index: number, like: string) => node.reshaped(node.input(index), channel, like)
+  const axes = [...shape.keys()].slice(2)
+  writeStandardized(node, axes, node.op.epsilon, parameter(1, 'scale'), parameter(2, 'bias'))
+}
+
+/** Mean, variance and their use as single operators. */
+function writeStandardized(
+  node: NodeInWriting,
+  over: readonly number[],
+  epsilon: number,
+  scale: number,
+  bias: number | null,
+): void {
   const type = node.outputType
-  const axes = node.integers([...type.shape.keys()].slice(axis), 'axes')
+  const axes = node.integers(over, 'axes')
   const keep = options('ReducerOptions', { keepDims: true })
-  const reduced = { ...type, shape: type.shape.map((size, i) => (i < axis ? size : 1)) }
+  const reduced = { ...type, shape: type.shape.map((size, axis) => (over.includes(axis) ? 1 : size)) }
+  const mul = options('MulOptions', {})
   const x = node.input(0)
   const mean = node.step('MEAN', [x, axes], 'mean', reduced, keep)
   const squares = node.step('SQUARED_DIFFERENCE', [x, mean], 'squares', type)
   const variance = node.step('MEAN', [squares, axes], 'variance', reduced, keep)
-  const guarded = node.step(
-    'ADD',
-    [variance, node.scalar(epsilon, 'epsilon')],
-    'guarded',
-    reduced,
-    options('AddOptions', {}),
-  )
+  const guard = node.scalar(epsilon, 'epsilon')
+  const guarded = node.step('ADD', [variance, guard], 'guarded', reduced, options('AddOptions', {}))
   const inverse = node.step('RSQRT', [guarded], 'inverse', reduced)
   const centred = node.step('SUB', [x, mean], 'centred', type, options('SubOptions', {}))
-  const unit = node.step('MUL', [centred, inverse], 'unit', type, options('MulOptions', {}))
-  if (!node.has(2)) {
-    node.write('MUL', [unit, node.input(1)], options('MulOptions', {}))
-    return
-  }
-  const scaled = node.step('MUL', [unit, node.input(1)], 'scaled', type, options('MulOptions', {}))
-  node.write('ADD', [scaled, node.input(2)], options('AddOptions', {}))
+  const unit = node.step('MUL', [centred, inverse], 'unit', type, mul)
+  if (bias === null) node.write('MUL', [unit, scale], mul)
+  else
+    node.write('ADD', [node.step('MUL', [unit, scale], 'scaled', type, mul), bias], options('AddOptions', {}))
 }
