@@ -13,6 +13,7 @@ async function readContent({ bytes, mostBytes, folders }: Hdf5Request): Promise<
   limitMemory(mostBytes + bytes.byteLength + (192 << 20))
   const { default: h5wasm } = await import('h5wasm')
   const { FS } = await h5wasm.ready
+  parentPort!.postMessage({ started: true })
   FS.writeFile('/model.h5', bytes)
   const file = new h5wasm.File('/model.h5', 'r')
   const walk = new Walk(mostBytes)

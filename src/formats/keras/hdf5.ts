@@ -25,10 +25,19 @@ export interface Hdf5Request {
   readonly folders: readonly string[] | null
 }
 
+/** What the reading thread says, in this order. */
+export type Hdf5Answer =
+  | { readonly started: true }
+  | { readonly content: Hdf5Content }
+  | { readonly failure: string }
+
+/** A loaded computer takes its time to start a thread and compile the library. */
+const startDeadlineMs = 60_000
+
 export interface Hdf5Options {
   readonly folders?: readonly string[]
   readonly signal?: AbortSignal
-  /** Deadline in milliseconds; 2 s and as much again for each 20 MB where not given. */
+  /** Deadline in milliseconds, once the library is loaded; 1.5 s and as much again for each 15 MB where not given. */
   readonly deadlineMs?: number
 }
 
@@ -42,7 +51,7 @@ export async function readHdf5(
   where: string,
   options: Hdf5Options = {},
 ): Promise<Hdf5Content> {
-  const { folders = null, signal, deadlineMs = 2000 + bytes.byteLength / 10_000 } = options
+  const { folders = null, signal, deadlineMs = 1500 + bytes.byteLength / 10_000 } = options
   signal?.throwIfAborted()
   // weights are hardly ever compressed; what is much larger than its file is made up
   const mostBytes = 8 * bytes.byteLength + (16 << 20)
@@ -65,12 +74,18 @@ export async function readHdf5(
             hint: 'It is damaged or no HDF5 file: compare its size and digest with the original, or save the model again.',
           }),
         )
-      worker.once('message', (message: { content?: Hdf5Content; failure?: string }) =>
-        message.content ? resolve(message.content) : broken(firstLine(message.failure ?? '')),
-      )
+      const expire = (ms: number) => {
+        clearTimeout(timer)
+        timer = setTimeout(() => broken(`not read after ${Math.round(ms)} ms`), ms)
+      }
+      expire(startDeadlineMs)
+      worker.on('message', (message: Hdf5Answer) => {
+        if ('started' in message) expire(deadlineMs)
+        else if ('content' in message) resolve(message.content)
+        else broken(firstLine(message.failure))
+      })
       worker.once('error', (error) => broken(firstLine(error.message)))
       worker.once('exit', (code) => broken(`the reader stopped (${code})`))
-      timer = setTimeout(() => broken(`not read after ${Math.round(deadlineMs)} ms`), deadlineMs)
       abort = () => reject(new EdgewrightError('INTERRUPTED', 'Interrupted.', { where }))
       signal?.addEventListener('abort', abort, { once: true })
     })

@@ -153,9 +153,9 @@ class Importer {
       made.set(key(layer, call), [inputs[i]])
     })
     const byName = new Map(network.layers.map((layer) => [layer.name, layer]))
-    // a model that is called more than once counts its layers' calls on: what is inside begins at 0 all the same
+    const offsets = callOffsets(network)
     const resolve = ({ layer, call, output }: TensorReference): string | null => {
-      const outputs = made.get(key(layer, call))
+      const outputs = made.get(key(layer, call - (offsets.get(layer) ?? 0)))
       if (!outputs) return null
       const value = outputs[output]
       if (value === undefined) throw brokenModel(`${layer} has no output ${output}.`, network.name)
@@ -244,6 +244,16 @@ class Importer {
       hint: 'Train with mask_zero=False on sequences of one length.',
     })
   }
+}
+
+/** Keras 2 counts the making of an inner model as its first call, so that what reads it begins at 1. */
+function callOffsets(network: Network): Map<string, number> {
+  const models = new Map(network.layers.filter((layer) => layer.network).map((layer) => [layer.name, layer]))
+  const references = [...network.outputs, ...network.layers.flatMap(({ calls }) => calls.flatMap(({ inputs }) => inputs))]
+  const offsets = new Map<string, number>()
+  for (const { layer, call } of references)
+    if (call >= (models.get(layer)?.calls.length ?? Infinity)) offsets.set(layer, 1)
+  return offsets
 }
 
 function maskingLayer(network: Network): string | null {

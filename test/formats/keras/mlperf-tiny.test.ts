@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { createLitertEvaluator } from '../../../src/execute/litert.ts'
+import { randomNumbers } from '../../../src/execute/random.ts'
+import { openModel } from '../../../src/formats/index.ts'
+import type { Graph } from '../../../src/graph/types.ts'
+import { convertLayout } from '../../../src/passes/layout.ts'
+import { fixture, fixturesMissing } from '../../fixtures.ts'
+import { runLayersModel, worstDifference } from './run-layers-model.ts'
+
+/** The Keras file, the float TensorFlow Lite file of the same network, and the range of its inputs. */
+const networks: [string, string, number, number][] = [
+  ['ic_resnet8.h5', 'ic_resnet8_float.tflite', 0, 255],
+  ['vww_mobilenetv1_025_96.h5', 'vww_float.tflite', 0, 1],
+  ['ad_autoencoder.h5', 'ad_float.tflite', -40, 10],
+]
+
+describe('a Keras file and the TensorFlow Lite file of the same network agree', {
+  skip: fixturesMissing,
+}, () => {
+  for (const [keras, tflite, least, most] of networks)
+    test(keras, async () => {
+      const model = await openModel(fixture(`mlperf-tiny/${keras}`))
+      const [graph] = [...model.graphs.values()] as [Graph]
+      const litert = await createLitertEvaluator(readFileSync(fixture(`mlperf-tiny/${tflite}`)))
+      const [input] = litert.inputs
+      const next = randomNumbers(11)
+      for (let sample = 0; sample < 4; sample++) {
+        const count = input!.shape.reduce((a, b) => a * b, 1)
+        const numbers = Float32Array.from({ length: count }, () => least + next() * (most - least))
+        const [found] = (await runLayersModel(model, [numbers])) as [number[]]
+        const results = await litert.run(new Map([[input!.name, { ...input!, data: numbers }]]))
+        const [expected] = [...results.values()].map(({ data }) => Array.from(data as Float32Array))
+        assert.ok(
+          worstDifference(found, expected!) <= 1e-5,
+          `differs by ${worstDifference(found, expected!)}`,
+        )
+      }
+      await litert.close()
+      // as stored in channels first, nothing but the way in is turned
+      const moves = convertLayout(graph, 'channels-first').nodes.filter(({ op }) => op.kind === 'Transpose')
+      assert.equal(moves.length, keras.startsWith('ad') ? 0 : 1)
+      assert.equal(convertLayout(graph, 'channels-last'), graph)
+    })
+})
+
+describe('before the softmax as well', { skip: fixturesMissing }, () => {
+  for (const [keras, tflite, least, most] of networks.slice(0, 2))
+    test(keras, async () => {
+      const logits = async (path: string, numbers: Float32Array) => {
+        const model = await openModel(fixture(`mlperf-tiny/${path}`))
+        const [graph] = [...model.graphs.values()] as [Graph]
+        const softmax = graph.nodes.find(({ op }) => op.kind === 'Softmax')!
+        const cut = {
+          ...graph,
+          outputs: [softmax.inputs[0]!],
+          nodes: graph.nodes.filter((node) => node !== softmax),
+        }
+        const [values] = await runLayersModel({ ...model, graphs: new Map([['cut', cut]]) }, [numbers])
+        return values!
+      }
+      const next = randomNumbers(5)
+      const count = keras.startsWith('ic') ? 32 * 32 * 3 : 96 * 96 * 3
+      const numbers = Float32Array.from({ length: count }, () => least + next() * (most - least))
+      const [found, expected] = [await logits(keras, numbers), await logits(tflite, numbers)]
+      assert.ok(worstDifference(found, expected) <= 1e-5, `differs by ${worstDifference(found, expected)}`)
+    })
+})
