@@ -1,3 +1,4 @@
+import { edgetpu } from './edgetpu/index.ts'
 import { litert } from './litert/index.ts'
 import { onnxruntime } from './onnxruntime/index.ts'
 import type { PlannedTarget, Target } from './target.ts'
@@ -12,7 +13,7 @@ function planned(name: string, describe: string): PlannedTarget {
 export const targets: Readonly<Record<string, Target | PlannedTarget>> = {
   onnxruntime,
   litert,
-  edgetpu: planned('edgetpu', 'Coral Edge TPU through LiteRT'),
+  edgetpu,
   tensorrt: planned('tensorrt', 'TensorRT on NVIDIA Jetson'),
   rknn: planned('rknn', 'RKNN on Rockchip NPUs'),
   vx: planned('vx', 'VX delegate on the i.MX8M Plus NPU'),

@@ -127,6 +127,8 @@ export interface Target {
   wantedTensors(graph: Graph, options: TargetOptions): string[]
   prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared
   emit(typed: Graph, options: TargetOptions): Emitted
+  /** What the manifest calls the target of these files; without it, the target's own name. */
+  labelOf?(emitted: Emitted): string
   runtimes(architecture: string): Promise<RuntimeBuild[]>
 }
 

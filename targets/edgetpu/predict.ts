@@ -3,7 +3,7 @@ import type { Basis } from '../target.ts'
 import { type Broken, brokenLimit } from './constraints.ts'
 import { type Cost, costOf, sumOf } from './cost.ts'
 import type { Status } from './limit.ts'
-import { type Operand, type Operator, operatorsOf, type ViewOptions } from './operators.ts'
+import { isQuantized, type Operand, type Operator, operatorsOf, type ViewOptions } from './operators.ts'
 import { partitionsOf } from './partition.ts'
 import { type Source, sources } from './sources.ts'
 
@@ -54,10 +54,11 @@ export interface Prediction {
 /** Predicts what `edgetpu_compiler` maps, operator by operator, without the compiler and without a board. */
 export function predict(graph: Graph, options: ViewOptions): Prediction {
   const operators = operatorsOf(graph, options)
+  const quantized = isQuantized(graph)
   const broken = new Map<Operator, Broken>()
   for (const operator of operators) {
     const found = brokenLimit(operator)
-    if (found) broken.set(operator, found)
+    if (found) broken.set(operator, quantized ? { ...found, remedy: remedyOfQuantized(found.remedy) } : found)
   }
   const mappable = new Set(operators.filter((operator) => !broken.has(operator)))
   const partitions = partitionsOf(operators, mappable)
@@ -81,6 +82,11 @@ export function predict(graph: Graph, options: ViewOptions): Prediction {
     mappedCost: sumOf(rows.filter((row) => row.mapped).map((row) => row.cost)),
     cpuCost: sumOf(rows.filter((row) => !row.mapped).map((row) => row.cost)),
   }
+}
+
+/** Rewrites need ranges: what is quantized already is left as it is. */
+function remedyOfQuantized(remedy: string | null): string | null {
+  return remedy?.startsWith('The rewrite') ? `Start from the float network. ${remedy}` : remedy
 }
 
 /** For each operator, the first one above it (in the order of the file) that cannot be mapped. */

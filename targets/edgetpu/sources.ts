@@ -33,6 +33,8 @@ export const sources = {
     'github.com/google-coral/edgetpu/issues/597: LEAKY_RELU is not supported; resizing to 1024×1024 is too large',
   'edgetpu#659':
     'github.com/google-coral/edgetpu/issues/659: DEQUANTIZE and QUANTIZE of floats stay on the CPU; QUANTIZE needs runtime 13',
+  'edgetpu#671':
+    'github.com/google-coral/edgetpu/issues/671: EfficientDet-Lite3 and 4: compilation fails at large activations',
   'edgetpu#686': 'github.com/google-coral/edgetpu/issues/686: three of four TRANSPOSE_CONV are mapped',
   'google-coral#20':
     'github.com/f0cal/google-coral/issues/20: MobileNet v2 with float inputs: all but QUANTIZE and DEQUANTIZE is mapped',

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { LocalConnection } from '../../../src/deploy/local-connection.ts'
 import { EdgewrightError } from '../../../src/error.ts'
+import { finish, labelOf } from '../../../targets/edgetpu/finish.ts'
+import { fixture, fixturesMissing } from '../../fixtures.ts'
 import {
   commandOf,
   compileForEdgeTpu,
@@ -130,6 +132,37 @@ describe('the compiler, through a stand-in', () => {
       return true
     })
   })
+})
+
+it('only what the compiler made is labelled an Edge TPU model', { skip: fixturesMissing }, async () => {
+  const source = new Uint8Array(readFileSync(fixture('edgetpu/2021/split_concat.tflite')))
+  const emitted = {
+    files: new Map([['model.tflite', source]]),
+    model: 'model.tflite',
+    inputs: [],
+    outputs: [],
+  }
+  assert.equal(labelOf(emitted), 'litert')
+  const without = await finish(emitted, null)
+  assert.equal(without.emitted, emitted)
+  assert.match(without.decisions[0]!.reason, /^Not compiled for the Edge TPU/)
+  const withCompiler = await finish(emitted, host, { program: standIn('again', compiles) })
+  assert.equal(labelOf(withCompiler.emitted), 'edgetpu')
+  assert.deepEqual([...withCompiler.emitted.files.keys()], ['model.tflite', 'model_edgetpu.tflite'])
+  assert.deepEqual(
+    withCompiler.decisions.map(({ reason }) => reason),
+    ['Compiled by Edge TPU Compiler 16.0.384591198 on local:.'],
+  )
+  const other = await finish(emitted, host, {
+    program: standIn(
+      'less',
+      compiles.replace(
+        'CONCATENATION                  2          Mapped to Edge TPU',
+        'CONCATENATION                  2          More than one subgraph is not supported',
+      ),
+    ),
+  })
+  assert.match(other.decisions.at(-1)!.reason, /mapped 1 operators where 3 were predicted/)
 })
 
 it('a host that cannot be reached is not told as a compiler that is missing', async () => {
