@@ -1,6 +1,7 @@
 /** The library: what the command line calls, as functions. */
 export { type Manifest, manifestSchema, type Scheme, schemes } from './artifact/manifest.ts'
 export { readArtifact } from './artifact/folder.ts'
+export { executeGraph } from './compile/execute-graph.ts'
 export { type Compiled, compileModel, type CompileRequest } from './compile/compile.ts'
 export { inspectModel, type Inspection, type InspectRequest } from './compile/inspect.ts'
 export { parseRecipe, type Recipe, type RecipeInput, recipeSchema } from './compile/recipe.ts'
@@ -10,6 +11,7 @@ export { EdgewrightError, type ErrorCode, errorCatalogue, exitCodes } from './er
 export { createOnnxEvaluator } from './execute/onnxruntime.ts'
 export type { Evaluator, TensorInfo } from './execute/evaluator.ts'
 export { openModel } from './formats/index.ts'
+export { fromTfjs, readTfjs } from './formats/tfjs/read.ts'
 export { writeOnnx } from './formats/onnx/write.ts'
 export { printGraph } from './graph/print.ts'
 export type { Constant, Graph, Model, Node, Quantization, TensorType, Value } from './graph/types.ts'
