@@ -84,7 +84,8 @@ export function floatBaseline(prepared: Prepared, board: Board): Uint8Array {
   return emitted.files.get(emitted.model)!
 }
 
-function isQuantized(graph: Graph): boolean {
+/** True where a file brought its own scales. */
+export function isQuantized(graph: Graph): boolean {
   return [...graph.values.values()].some(({ type }) => type.quantization !== null)
 }
 
