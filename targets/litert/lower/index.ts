@@ -2,6 +2,7 @@ import { GraphEditor } from '../../../src/graph/edit.ts'
 import type { Graph, Node } from '../../../src/graph/types.ts'
 import { rewriteAll } from '../../../src/passes/match.ts'
 import { lowerActivation } from './activations.ts'
+import { recognizeGelu } from './gelu.ts'
 import { lowerLinear } from './linear.ts'
 import { lowerNormalization } from './normalization.ts'
 import { explicitPadding } from './padding.ts'
@@ -28,6 +29,8 @@ const lowerings: readonly Lowering[] = [
  */
 export function lower(graph: Graph): Graph {
   const editor = new GraphEditor(graph)
-  const changed = rewriteAll(editor, (node) => lowerings.some((lowering) => lowering(editor, node)))
-  return changed === 0 ? graph : editor.finish()
+  // a pattern goes before its parts
+  const recognized = rewriteAll(editor, (node) => recognizeGelu(editor, node))
+  const lowered = rewriteAll(editor, (node) => lowerings.some((lowering) => lowering(editor, node)))
+  return recognized + lowered === 0 ? graph : editor.finish()
 }
