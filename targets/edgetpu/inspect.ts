@@ -3,7 +3,7 @@ import { isInteger, planGraph } from '../litert/plan.ts'
 import { isQuantized } from '../litert/prepare.ts'
 import type { Placement, TargetOptions } from '../target.ts'
 import type { Operator } from './operators.ts'
-import { operatorsOf } from './operators.ts'
+import { groupedOperators, operatorsOf } from './operators.ts'
 import { litertOptions, tailor } from './prepare.ts'
 import { type Predicted, type Prediction, predict } from './predict.ts'
 import { sources } from './sources.ts'
@@ -41,15 +41,9 @@ export function predictTailored(
   return { prediction: predict(graph, { assumeInt8: true, realNodes, fusedInto }), unsupported }
 }
 
-/** Operators of a float file were read as one node or several; each is one row. */
+/** What the user's file has as one operator is one row, whatever number of nodes it was read or rewritten as. */
 function operatorsAsGiven(graph: Graph): Operator[] {
-  const seen = new Set<string>()
-  return operatorsOf(graph, { assumeInt8: false }).filter((operator) => {
-    const key = keyOf(operator.nodes[0]!)
-    if (seen.has(key)) return false
-    seen.add(key)
-    return true
-  })
+  return isQuantized(graph) ? operatorsOf(graph, { assumeInt8: false }) : groupedOperators(graph, keyOf)
 }
 
 /** Rewrites keep where an operator comes from. */

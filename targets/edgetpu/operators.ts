@@ -51,6 +51,19 @@ export function operatorsOf(graph: Graph, options: ViewOptions): Operator[] {
   )
 }
 
+/** One operator for each group of nodes, in the order of their first ones. */
+export function groupedOperators(graph: Graph, keyOf: (node: Node) => string): Operator[] {
+  const groups = new Map<string, Node[]>()
+  for (const node of graph.nodes) {
+    const key = keyOf(node)
+    const group = groups.get(key)
+    if (group) group.push(node)
+    else groups.set(key, [node])
+  }
+  const readers = readersOf(graph)
+  return [...groups.values()].map((nodes, position) => operatorOf(nodes, position, graph, readers, false))
+}
+
 /** One node as an operator of its own: what a constraint checks. */
 export function operatorOfNode(node: Node, graph: Graph, options: ViewOptions): Operator {
   const whole = isQuantized(graph) && isTflite(graph) && node.source

@@ -161,6 +161,24 @@ async function int8Sqnr(graph: Graph): Promise<number> {
   return sqnrDb(await outputOf(graph), await outputOf(typed))
 }
 
+test('a row names the operator of the file and its result, also after a rewrite', () => {
+  const graph = cases[0]![2]
+  const [plain] = inspect(graph, arm64Options).filter(({ sourceOp }) => sourceOp === 'HARD_SWISH')
+  const swish = graph.nodes.find(({ op }) => op.kind === 'HardSwish')!
+  assert.deepEqual(plain!.outputs, swish.outputs)
+  const sourced = {
+    ...graph,
+    nodes: graph.nodes.map((node, index) => ({
+      ...node,
+      source: { opType: node.op.kind, name: node.name, index },
+    })),
+  }
+  const { graph: tailored } = tailorWithNotes(sourced, arm64Options)
+  const rows = inspect(tailored, arm64Options).filter(({ sourceOp }) => sourceOp === 'HardSwish')
+  assert.equal(rows.length, 1)
+  assert.deepEqual([rows[0]!.outputs, rows[0]!.placement], [swish.outputs, 'accelerator'])
+})
+
 test('another function is put in place only where the user allows it', () => {
   const swish = between((g, x) => g.node(binary('Mul'), [x, g.node({ kind: 'Sigmoid' }, [x])]))
   const gelu = between((g, x) => g.node({ kind: 'Gelu', approximate: 'none' }, [x]))
