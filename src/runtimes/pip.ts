@@ -108,10 +108,11 @@ type Answer = 'absent' | { readonly status: number | null; readonly stderr: stri
 
 function run(program: string, args: readonly string[], signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
+    // not spawn's own timeout: its timer outlives a program that is not there, and with it this process
+    const deadline = AbortSignal.timeout(downloadDeadlineMs)
     const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      signal,
-      timeout: downloadDeadlineMs,
+      signal: AbortSignal.any([signal, deadline]),
     })
     let stderr = ''
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -120,15 +121,11 @@ function run(program: string, args: readonly string[], signal: AbortSignal): Pro
     child.on('error', (cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT' || cause.code === 'EACCES') resolve('absent')
       else if (signal.aborted) reject(new EdgewrightError('INTERRUPTED', 'Interrupted.', { cause }))
+      else if (deadline.aborted)
+        resolve({ status: null, stderr: `pip did not end in ${downloadDeadlineMs / 60_000} minutes` })
       else
         reject(new EdgewrightError('RUNTIME_MISSING', 'pip could not be started.', { where: program, cause }))
     })
-    child.on('close', (status) =>
-      resolve({
-        status,
-        stderr:
-          status === null ? `${stderr}\npip did not end in ${downloadDeadlineMs / 60_000} minutes` : stderr,
-      }),
-    )
+    child.on('close', (status) => resolve({ status, stderr }))
   })
 }

@@ -110,7 +110,7 @@ test('a float network agrees with the WebAssembly build to rounding', { skip }, 
   const [pair] = await both(t, fixture('mlperf-tiny/ic_resnet8_float.tflite'))
   const [native, wasm] = [pair!.native, pair!.wasm].map((bytes) => new Float32Array(bytes.slice().buffer))
   assert.ok(native!.length === 10)
-  native!.forEach((value, i) => assert.ok(Math.abs(value - wasm![i]!) < 1e-5))
+  for (const [i, value] of native!.entries()) assert.ok(Math.abs(value - wasm![i]!) < 1e-5)
 })
 
 test('LiteRT is told apart from ONNX Runtime, and each from a library that is neither', {
