@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "../runner/ort_api.h"
+#include "../runner/tensor.h"
 
 #define MUST(call)                                                              \
   do {                                                                          \
@@ -59,7 +60,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < rank; i++) elements *= (size_t)(shape[i] < 0 ? (shape[i] = 1) : shape[i]);
   float *data = calloc(elements, sizeof *data);
   const ort_value *input;
-  MUST(ORT(api, CreateTensorWithDataAsOrtValue)(memory, data, elements * sizeof *data, shape, rank, ORT_FLOAT, (ort_value **)&input));
+  MUST(ORT(api, CreateTensorWithDataAsOrtValue)(memory, data, elements * sizeof *data, shape, rank, ELEMENT_FLOAT32, (ort_value **)&input));
 
   int runs = atoi(argv[3]), warmup = atoi(argv[4]);
   int64_t *ns = malloc(sizeof *ns * (size_t)runs);

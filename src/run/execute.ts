@@ -44,7 +44,11 @@ export async function execute(board: OpenedBoard, tools: Provisioned, execution:
   )
   const { collected, exitCode } = await followOrLeave(board, id, progress)
   const failure = runnerFailure(collected.end, device.name, exitCode)
-  if (failure) throw failure
+  if (failure) {
+    // what the runner said is in the failure: nothing of the run is needed any more
+    await cleanRun(board.device, id).catch(() => {})
+    throw failure
+  }
   const names = [...execution.fetch, ...collected.operators.map(({ file }) => file)].map((name) => name.split('/').at(-1)!)
   const fetched = await collectRun(board.device, id, names)
   await cleanRun(board.device, id)

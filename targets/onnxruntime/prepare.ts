@@ -7,12 +7,13 @@ import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '
 import type { Ranges } from '../../src/quantize/ranges.ts'
 import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
-import { elementCount } from '../../src/tensor.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
+import { conversionDecisions, islandDecisions } from './decisions.ts'
 import { type Dialect, dialectOf } from './numerics.ts'
 import { needsInt8, type Plan, planGraph } from './plan.ts'
+import { isQuantized, keepAsQuantized } from './quantized-file.ts'
 import { ActivationScales } from './scales.ts'
-import { isIntegerOnly, unsignedTwin } from './unsigned-twin.ts'
+import { isIntegerOnly } from './unsigned-twin.ts'
 
 /**
  * The typed graph for ONNX Runtime's CPU provider: integer regions without conversions inside, float islands between
@@ -29,22 +30,6 @@ export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
   if (options.scheme === 'float' || isQuantized(graph)) return []
   const plan = planGraph(graph, options)
   return [...new Set([...plan.sources.values()].flat())]
-}
-
-export function isQuantized(graph: Graph): boolean {
-  for (const value of graph.values.values()) if (value.type.quantization) return true
-  return false
-}
-
-function keepAsQuantized(graph: Graph, options: TargetOptions): Prepared {
-  const decisions: Decision[] = [
-    {
-      where: graph.name,
-      reason: 'The file already carries scales and zero points: they are kept as they are.',
-    },
-  ]
-  const typed = dialectOf(options.cpu).activations === 'uint8' ? unsignedTwin(graph) : graph
-  return { graph: typed, decisions, integerOnly: isIntegerOnly(typed) }
 }
 
 /**
@@ -412,28 +397,4 @@ function largest(numbers: readonly number[]): number {
 function shiftedTo(affine: Affine, from: 'int8' | 'uint8', to: 'int8' | 'uint8'): Affine {
   const shift = from === to ? 0 : to === 'uint8' ? 128 : -128
   return { scale: affine.scale, zeroPoint: affine.zeroPoint + shift }
-}
-
-/** Conversions inside cost a pass over memory each; many of them can make int8 slower than float. */
-function conversionDecisions(typed: Graph): Decision[] {
-  const inside = typed.nodes.filter(
-    ({ op, inputs, outputs }) =>
-      op.kind === 'Convert' && !typed.inputs.includes(inputs[0]!) && !typed.outputs.includes(outputs[0]!),
-  )
-  const elements = inside.reduce(
-    (sum, node) => sum + elementCount(typed.values.get(node.inputs[0]!)!.type.shape),
-    0,
-  )
-  if (inside.length === 0) return []
-  const reason = `${inside.length} conversions inside the network, over ${elements} elements an inference: measure float too.`
-  return [{ where: typed.name, reason }]
-}
-
-function islandDecisions(graph: Graph, plan: Plan): Decision[] {
-  const decisions: Decision[] = []
-  for (const node of graph.nodes) {
-    const planned = plan.placements.get(node)!
-    if (planned.how === 'float') decisions.push({ where: node.name, reason: `float: ${planned.reason}` })
-  }
-  return decisions
 }
