@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { readTflite } from '../../../src/formats/tflite/read.ts'
 import { decodeModel, type TfliteModel } from '../../../src/formats/tflite/schema.ts'
@@ -9,25 +11,36 @@ import { GraphEditor } from '../../../src/graph/edit.ts'
 import type { Op } from '../../../src/graph/ops.ts'
 import type { Graph, Quantization, TensorType } from '../../../src/graph/types.ts'
 import type { DType } from '../../../src/tensor.ts'
-import { writeAndCompare, writtenCases } from './on-both-runtimes.ts'
+import { repositoryRoot } from '../../fixtures.ts'
+import { writeAndCompare, type Written, writtenCases } from './on-both-runtimes.ts'
+import { operatorTable } from './operator-table.ts'
 
 const last = { layout: 'channels-last' } as const
 const window = { strides: [1, 1], dilations: [1, 1], padsBegin: [1, 1], padsEnd: [1, 1] } as const
 
 describe('a written operator', () => {
+  const results: Written[] = []
   for (const [i, one] of writtenCases.entries())
     it(`computes on LiteRT what it does on ONNX Runtime, or is refused by name: ${one[0].kind} (${i})`, async () => {
-      const { outcome, difference, reason } = await writeAndCompare(one)
-      assert.notEqual(outcome, 'different', `apart by ${difference}`)
-      if (outcome === 'refused') assert.match(reason, /^TensorFlow Lite has no operator for .+\.$/)
+      const result = await writeAndCompare(one)
+      results.push(result)
+      assert.notEqual(result.outcome, 'different', `apart by ${result.difference}`)
+      if (result.outcome === 'refused')
+        assert.match(result.reason, /^TensorFlow Lite has no operator for .+\.$/)
     })
 
-  it('is refused for few kinds only', async () => {
-    const outcomes = await Promise.all(writtenCases.map(writeAndCompare))
-    const refused = [
-      ...new Set(outcomes.filter(({ outcome }) => outcome === 'refused').map(({ operator }) => operator)),
-    ]
-    assert.deepEqual(refused.toSorted(), ['ArgMax', 'ConvTranspose', 'Resize', 'Unary Erf'])
+  it('is refused for few kinds only', () => {
+    const refused = results.filter(({ outcome }) => outcome === 'refused').map(({ operator }) => operator)
+    assert.deepEqual([...new Set(refused)].toSorted(), ['ArgMax', 'ConvTranspose', 'Resize', 'Unary Erf'])
+  })
+
+  it('is what docs/tflite-operators.md says', () => {
+    const written = readFileSync(join(repositoryRoot, 'docs', 'tflite-operators.md'), 'utf8')
+    assert.equal(
+      operatorTable(results),
+      written,
+      'docs/tflite-operators.md is stale: run `npm run docs:tflite`',
+    )
   })
 })
 
