@@ -68,7 +68,6 @@ test('what a pip downloads is checked again: a forged wheel leaves the cache emp
 
 test('pip’s own words are passed on; a Python without pip is passed over', async (t) => {
   surroundings(t, {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell’s own
     pip3: '#!/bin/sh\necho "python3: No module named pip" >&2\nexit 1\n',
     pip: '#!/bin/sh\necho "ERROR: No matching distribution" >&2\nexit 1\n',
   })
