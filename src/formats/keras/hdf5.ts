@@ -52,7 +52,15 @@ export async function readHdf5(
   options: Hdf5Options = {},
 ): Promise<Hdf5Content> {
   const { folders = null, signal, deadlineMs = 1500 + bytes.byteLength / 10_000 } = options
-  signal?.throwIfAborted()
+  if (signal?.aborted) throw new EdgewrightError('INTERRUPTED', 'Interrupted.', { where })
+  const stated = statedLength(bytes)
+  if (stated === null || stated > bytes.byteLength)
+    throw new EdgewrightError('MODEL_BROKEN', 'The HDF5 file is incomplete.', {
+      where,
+      saw:
+        stated === null ? `${bytes.byteLength} bytes, no header` : `${bytes.byteLength} bytes of ${stated}`,
+      hint: 'The transfer or the disk cut it off: copy it again.',
+    })
   // weights are hardly ever compressed; what is much larger than its file is made up
   const mostBytes = 8 * bytes.byteLength + (16 << 20)
   const request: Hdf5Request = { bytes, mostBytes, folders }
@@ -97,6 +105,17 @@ export async function readHdf5(
   }
 }
 
+/** Where the file ends by its own superblock (HDF5 file format, II.A); null where there is none. */
+function statedLength(bytes: Uint8Array): number | null {
+  if (bytes.byteLength < 48) return null
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const version = bytes[8]!
+  const [width, at] = version < 2 ? [bytes[13]!, version === 0 ? 24 : 28] : [bytes[9]!, 12]
+  // addresses of 4 bytes are never written by Keras: left to the library
+  if (width !== 8) return 0
+  return Number(view.getBigUint64(at + 16, true))
+}
+
 /** Built, the worker is a .js file; from the sources, a thread does not inherit the loader of .ts files. */
 function workerScript(): URL {
   const extension = extname(new URL(import.meta.url).pathname)
@@ -109,5 +128,8 @@ function workerScript(): URL {
 
 /** libhdf5 prints its whole stack of errors. */
 function firstLine(message: string): string {
-  return message.trim().split('\n', 1)[0]!.slice(0, 300) || 'no reason given'
+  const [line] = message.trim().split('\n', 1) as [string]
+  // what h5wasm says where libhdf5 refuses to open the file
+  if (line === 'error - name not defined!') return 'libhdf5 cannot open it'
+  return line.slice(0, 300) || 'no reason given'
 }

@@ -249,7 +249,10 @@ class Importer {
 /** Keras 2 counts the making of an inner model as its first call, so that what reads it begins at 1. */
 function callOffsets(network: Network): Map<string, number> {
   const models = new Map(network.layers.filter((layer) => layer.network).map((layer) => [layer.name, layer]))
-  const references = [...network.outputs, ...network.layers.flatMap(({ calls }) => calls.flatMap(({ inputs }) => inputs))]
+  const references = [
+    ...network.outputs,
+    ...network.layers.flatMap(({ calls }) => calls.flatMap(({ inputs }) => inputs)),
+  ]
   const offsets = new Map<string, number>()
   for (const { layer, call } of references)
     if (call >= (models.get(layer)?.calls.length ?? Infinity)) offsets.set(layer, 1)

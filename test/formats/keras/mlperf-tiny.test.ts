@@ -13,7 +13,6 @@ import { runLayersModel, worstDifference } from './run-layers-model.ts'
 const networks: [string, string, number, number][] = [
   ['ic_resnet8.h5', 'ic_resnet8_float.tflite', 0, 255],
   ['vww_mobilenetv1_025_96.h5', 'vww_float.tflite', 0, 1],
-  ['ad_autoencoder.h5', 'ad_float.tflite', -40, 10],
 ]
 
 describe('a Keras file and the TensorFlow Lite file of the same network agree', {
@@ -40,13 +39,13 @@ describe('a Keras file and the TensorFlow Lite file of the same network agree', 
       await litert.close()
       // as stored in channels first, nothing but the way in is turned
       const moves = convertLayout(graph, 'channels-first').nodes.filter(({ op }) => op.kind === 'Transpose')
-      assert.equal(moves.length, keras.startsWith('ad') ? 0 : 1)
+      assert.equal(moves.length, 1)
       assert.equal(convertLayout(graph, 'channels-last'), graph)
     })
 })
 
 describe('before the softmax as well', { skip: fixturesMissing }, () => {
-  for (const [keras, tflite, least, most] of networks.slice(0, 2))
+  for (const [keras, tflite, least, most] of networks)
     test(keras, async () => {
       const logits = async (path: string, numbers: Float32Array) => {
         const model = await openModel(fixture(`mlperf-tiny/${path}`))
@@ -66,4 +65,17 @@ describe('before the softmax as well', { skip: fixturesMissing }, () => {
       const [found, expected] = [await logits(keras, numbers), await logits(tflite, numbers)]
       assert.ok(worstDifference(found, expected) <= 1e-5, `differs by ${worstDifference(found, expected)}`)
     })
+})
+
+/**
+ * The published ad_float.tflite is not this network to the last digit: its matrices are, nine of its ten biases are
+ * not (by up to 0.6, so that Keras and LiteRT differ by 1.6 %). The truth is what Keras computes of the file.
+ */
+test('the autoencoder gives what Keras gives', { skip: fixturesMissing }, async () => {
+  const path = new URL('models/ad_autoencoder.json', import.meta.url)
+  const expected = JSON.parse(readFileSync(path, 'utf8')) as number[]
+  const model = await openModel(fixture('mlperf-tiny/ad_autoencoder.h5'))
+  const numbers = Array.from({ length: 640 }, (_, i) => ((i * 37) % 101) / 2 - 40)
+  const [found] = await runLayersModel(model, [numbers])
+  assert.ok(worstDifference(found!, expected) <= 1e-5, `differs by ${worstDifference(found!, expected)}`)
 })
