@@ -12,7 +12,7 @@ export const generalLimits: readonly Limit[] = [
     operators: null,
     sentence: 'The operator is in Coral’s table of supported operations; custom operators are not.',
     basis: 'documented',
-    source: 'CORAL',
+    source: 'coral.ai',
     status: 'Operation not supported',
     remedy: 'Replace it, or move it behind the part that is to run on the Edge TPU.',
     check: (operator) =>
@@ -25,7 +25,7 @@ export const generalLimits: readonly Limit[] = [
     operators: null,
     sentence: 'All tensors of the operator are int8 or uint8 (biases int32).',
     basis: 'documented',
-    source: 'CORAL',
+    source: 'coral.ai',
     status: wrongType,
     remedy: 'Quantize the network to full-int8, with --io int8 or uint8.',
     check(operator) {
@@ -42,7 +42,7 @@ export const generalLimits: readonly Limit[] = [
     operators: ['QUANTIZE'],
     sentence: 'A QUANTIZE goes from int8 or uint8 to int8 or uint8; one that takes floats stays on the CPU.',
     basis: 'observed',
-    source: 'google-coral#20',
+    source: 'f0cal/google-coral#20',
     status: limited,
     remedy: 'Feed integers: --io int8 or uint8 leaves no QUANTIZE at the input.',
     check({ inputs, outputs }) {
@@ -57,7 +57,7 @@ export const generalLimits: readonly Limit[] = [
     operators: lstm,
     sentence: 'An LSTM has int8 activations and constant int8 weights.',
     basis: 'observed',
-    source: 'PAIRS',
+    source: 'google-coral/test_data',
     status: wrongType,
     check({ inputs, outputs }) {
       const input = inputs.find(({ constant }) => !constant)
@@ -72,7 +72,7 @@ export const generalLimits: readonly Limit[] = [
     operators: null,
     sentence: 'All tensor sizes are fixed when the network is compiled.',
     basis: 'documented',
-    source: 'CORAL',
+    source: 'coral.ai',
     status: limited,
     remedy: 'Bind the dimension with --shape.',
     check(operator) {
@@ -85,7 +85,7 @@ export const generalLimits: readonly Limit[] = [
     operators: null,
     sentence: 'Only the three innermost dimensions of a tensor are larger than 1, so the batch is 1.',
     basis: 'documented',
-    source: 'CORAL',
+    source: 'coral.ai',
     status: 'Tensor has unsupported rank (up to 3 innermost dimensions mapped)',
     remedy: 'Bind the batch to 1 with --shape, and reshape tensors with more dimensions.',
     check(operator) {

@@ -6,7 +6,6 @@ import type { Operator } from './operators.ts'
 import { groupedOperators, operatorsOf } from './operators.ts'
 import { litertOptions, tailor } from './prepare.ts'
 import { type Predicted, type Prediction, predict } from './predict.ts'
-import { sources } from './sources.ts'
 
 /** One row for each operator of the network as given: on the Edge TPU, on the CPU and why, or not in LiteRT at all. */
 export function inspect(graph: Graph, options: TargetOptions): Placement[] {
@@ -81,7 +80,7 @@ function placementOf(
     outputs,
     placement: missing ? 'unsupported' : row.mapped ? 'accelerator' : 'cpu',
     precision: real ? 'float' : 'int8',
-    reason: row.mapped ? '' : `${row.reason} (${row.status}; ${sources[row.source]})`,
+    reason: row.mapped ? '' : `${row.reason} (${row.status}; ${row.source})`,
     remedy: row.remedy,
     basis: row.mapped ? null : row.basis,
   }

@@ -16,7 +16,7 @@ export const layerLimits: readonly Limit[] = [
     operators: weighted,
     sentence: 'Weights and biases are constant.',
     basis: 'documented',
-    source: 'CORAL',
+    source: 'coral.ai',
     status: limited,
     check(operator) {
       const computed = operator.inputs.filter(({ constant }) => !constant)
@@ -28,7 +28,7 @@ export const layerLimits: readonly Limit[] = [
     operators: spatial,
     sentence: 'The dilation is the same in x and y.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check(operator) {
       const dilations = (nodeOf(operator, 'Conv') ?? nodeOf(operator, 'ConvTranspose'))?.op.dilations ?? []
@@ -40,7 +40,7 @@ export const layerLimits: readonly Limit[] = [
     operators: ['FULLY_CONNECTED'],
     sentence: 'A fully connected layer has the default weight format and makes a one-dimensional output.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     remedy: 'Write a layer over many places as a 1×1 convolution.',
     check({ outputs }) {
@@ -53,7 +53,7 @@ export const layerLimits: readonly Limit[] = [
     operators: ['SOFTMAX'],
     sentence: 'A softmax is over a one-dimensional tensor of at most 16,000 elements.',
     basis: 'documented',
-    source: 'CORAL-2019',
+    source: 'coral.ai 2019',
     status: limited,
     remedy: 'End the network before it: the largest logit is the largest probability.',
     check({ outputs }) {
@@ -67,7 +67,7 @@ export const layerLimits: readonly Limit[] = [
     operators: ['PRELU'],
     sentence: 'The slopes of a PReLU are constant, one for each channel (Keras: shared_axes=[1, 2]).',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check({ inputs }) {
       const slopes = inputs.find(({ constant }) => constant)
@@ -81,7 +81,7 @@ export const layerLimits: readonly Limit[] = [
     operators: ['AVERAGE_POOL_2D', 'MAX_POOL_2D', 'CONCATENATION'],
     sentence: 'A pool or concatenation has no fused activation.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     remedy: 'Put the activation in an operator of its own.',
     check(operator) {
@@ -95,7 +95,7 @@ export const layerLimits: readonly Limit[] = [
     sentence:
       'A mean is over at most 16,384 places (64×128 is mapped, 256×128 is not; the bound between them is ours).',
     basis: 'observed',
-    source: 'edgetpu#461',
+    source: 'google-coral/edgetpu#461',
     status: limited,
     remedy: 'The rewrite split-mean takes it one axis after the other.',
     check(operator) {
@@ -110,7 +110,7 @@ export const layerLimits: readonly Limit[] = [
     operators: ['MEAN'],
     sentence: 'A mean over channels has a multiple of 4 of them.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check(operator) {
       const axes = nodeOf(operator, 'Reduce')?.op.axes
@@ -124,7 +124,7 @@ export const layerLimits: readonly Limit[] = [
     operators: reductions,
     sentence: 'A reduction leaves the batch alone.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check(operator) {
       const axes = nodeOf(operator, 'Reduce')?.op.axes

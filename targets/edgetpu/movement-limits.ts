@@ -13,7 +13,7 @@ export const movementLimits: readonly Limit[] = [
     operators: ['CONCATENATION'],
     sentence: 'A concatenation with a constant has exactly two inputs, and the constant is all zeros.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check({ inputs }) {
       const constant = inputs.find((operand) => operand.constant)
@@ -27,7 +27,7 @@ export const movementLimits: readonly Limit[] = [
     operators: ['PACK'],
     sentence: 'A pack is not along the batch.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check(operator) {
       const axis = nodeOf(operator, 'Concat')?.op.axis
@@ -39,7 +39,7 @@ export const movementLimits: readonly Limit[] = [
     operators: ['SPLIT'],
     sentence: 'A split is not along the batch.',
     basis: 'documented',
-    source: 'CORAL-2019',
+    source: 'coral.ai 2019',
     status: limited,
     check(operator) {
       const axis = nodeOf(operator, 'Split')?.op.axis
@@ -51,7 +51,7 @@ export const movementLimits: readonly Limit[] = [
     operators: ['PAD'],
     sentence: 'Padding leaves the batch alone.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check(operator) {
       const pad = nodeOf(operator, 'Pad')?.op
@@ -64,7 +64,7 @@ export const movementLimits: readonly Limit[] = [
     operators: ['STRIDED_SLICE', 'SLICE'],
     sentence: 'A slice has strides of 1.',
     basis: 'documented',
-    source: 'CORAL-2019',
+    source: 'coral.ai 2019',
     status: limited,
     check(operator) {
       const steps = nodeOf(operator, 'Slice')?.op.steps ?? []
@@ -76,7 +76,7 @@ export const movementLimits: readonly Limit[] = [
     operators: resizes,
     sentence: 'A resize works on height, width and channels.',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     status: limited,
     check: ({ inputs }) =>
       inputs[0]!.type.shape.length === 4 ? ok : saw(`${inputs[0]!.type.shape.length} dimensions`),
@@ -86,7 +86,7 @@ export const movementLimits: readonly Limit[] = [
     operators: resizes,
     sentence: 'A resize does not start from a single place (1×1).',
     basis: 'observed',
-    source: 'PAIRS',
+    source: 'google-coral/test_data',
     status: limited,
     remedy: 'The rewrite repeat-one-place writes it as concatenations.',
     check({ inputs, outputs }) {
@@ -103,7 +103,7 @@ export const movementLimits: readonly Limit[] = [
     sentence:
       'A resize makes at most 2,097,152 elements (128×128×32 is mapped, 1024×1024×3 is not; the bound between them is ours).',
     basis: 'observed',
-    source: 'edgetpu#31',
+    source: 'google-coral/edgetpu#31',
     status: limited,
     remedy: 'Make the input smaller, or resize the result in the application.',
     check({ inputs, outputs }) {

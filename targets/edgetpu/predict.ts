@@ -5,7 +5,7 @@ import { type Cost, costOf, sumOf } from './cost.ts'
 import type { Status } from './limit.ts'
 import { isQuantized, type Operand, type Operator, operatorsOf, type ViewOptions } from './operators.ts'
 import { partitionsOf } from './partition.ts'
-import { type Source, sources } from './sources.ts'
+import type { Source } from './sources.ts'
 
 /** Where the compiler will put one operator, and why. */
 export interface Predicted {
@@ -134,7 +134,7 @@ function rowOf(
       reason: '',
       remedy: null,
       basis: 'documented',
-      source: 'CORAL',
+      source: 'coral.ai',
       cost,
     }
   const cut = blocker
@@ -147,7 +147,7 @@ function rowOf(
     reason: `The compiler makes one Edge TPU part; this operator needs what comes after the cut: ${cut}.`,
     remedy: blocker ? `Mend ${blocker.type} (operator ${blocker.index}), and this one is mapped.` : null,
     basis: 'observed',
-    source: 'edgetpu#342',
+    source: 'google-coral/edgetpu#342',
     cost,
   }
 }
@@ -221,9 +221,4 @@ export function statusTable(prediction: Prediction): string {
     ({ type, status, count }) => `${type.padEnd(31)}${String(count).padEnd(11)}${status}`,
   )
   return ['Operator                       Count      Status', '', ...lines].join('\n')
-}
-
-/** Where a row's knowledge comes from, in words. */
-export function sourceText(source: Source): string {
-  return sources[source]
 }

@@ -23,7 +23,7 @@ export function supportTable(): string {
     '- The memory estimate is fitted to three compiled files. `edgetpu_compiler` has the last word.',
     '- A file that `edgetpu_compiler` did not make is an int8 `.tflite` for LiteRT, and is never called an Edge TPU model.',
     '',
-    'Not predicted: a compiler that gives up on large activations (edgetpu#512, edgetpu#671) or runs out of its 180 s,',
+    'Not predicted: a compiler that gives up on large activations (google-coral/edgetpu#512, #671) or runs out of its 180 s,',
     'reshapes and activations that it leaves out for their size (Coral names no bound; logs show some at 640×640 inputs),',
     'and operator versions that an old compiler does not know. The minimum runtime is known for few operators.',
     '',
@@ -83,6 +83,8 @@ export function supportTable(): string {
     '- `float-io`: Keep float inputs and outputs; their conversions run on the CPU.',
     '',
     '## Sources',
+    '',
+    'What the rows rest on, and logs that were read and agree.',
     '',
     ...table(
       ['Source', 'What'],

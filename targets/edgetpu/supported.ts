@@ -13,7 +13,7 @@ export interface SupportedOperator {
 
 const documented = (
   type: string,
-  source: Source = 'AXIS',
+  source: Source = 'Axis ARTPEC-7',
   minRuntime: number | null = null,
 ): SupportedOperator => ({ type, minRuntime, basis: 'documented', source })
 const observed = (type: string, source: Source, minRuntime: number | null = null): SupportedOperator => ({
@@ -26,7 +26,7 @@ const assumed = (type: string): SupportedOperator => ({
   type,
   minRuntime: null,
   basis: 'assumed',
-  source: 'US',
+  source: 'Edgewright',
 })
 
 /** Coral's table of supported operations, with what logs and compiled files add to it. Nothing else is mapped. */
@@ -49,7 +49,7 @@ export const supportedOperators: readonly SupportedOperator[] = [
   documented('PACK'),
   documented('PAD'),
   documented('PRELU'),
-  documented('QUANTIZE', 'edgetpu#659', 13),
+  documented('QUANTIZE', 'google-coral/edgetpu#659', 13),
   documented('REDUCE_MAX'),
   documented('REDUCE_MIN'),
   documented('RELU'),
@@ -59,19 +59,19 @@ export const supportedOperators: readonly SupportedOperator[] = [
   documented('RESIZE_BILINEAR'),
   documented('RESIZE_NEAREST_NEIGHBOR'),
   assumed('RSQRT'),
-  documented('SLICE', 'CORAL-2019'),
-  documented('SOFTMAX', 'CORAL-2019'),
-  documented('SPACE_TO_DEPTH', 'CORAL-2019'),
-  documented('SPLIT', 'CORAL-2019'),
+  documented('SLICE', 'coral.ai 2019'),
+  documented('SOFTMAX', 'coral.ai 2019'),
+  documented('SPACE_TO_DEPTH', 'coral.ai 2019'),
+  documented('SPLIT', 'coral.ai 2019'),
   assumed('SQUARED_DIFFERENCE'),
-  documented('SQUEEZE', 'CORAL-2019'),
-  documented('STRIDED_SLICE', 'CORAL-2019'),
-  documented('SUB', 'CORAL-2019'),
+  documented('SQUEEZE', 'coral.ai 2019'),
+  documented('STRIDED_SLICE', 'coral.ai 2019'),
+  documented('SUB', 'coral.ai 2019'),
   assumed('SUM'),
-  documented('TANH', 'CORAL-2019'),
-  documented('TRANSPOSE', 'edgetpu#193', 14),
-  observed('TRANSPOSE_CONV', 'edgetpu#686'),
-  observed('UNIDIRECTIONAL_SEQUENCE_LSTM', 'PAIRS'),
+  documented('TANH', 'coral.ai 2019'),
+  documented('TRANSPOSE', 'google-coral/edgetpu#193', 14),
+  observed('TRANSPOSE_CONV', 'google-coral/edgetpu#686'),
+  observed('UNIDIRECTIONAL_SEQUENCE_LSTM', 'google-coral/test_data'),
 ]
 
 /** What networks often hold and the Edge TPU does not compute: shown in the table so that nobody has to look twice. */
@@ -84,52 +84,52 @@ export const knownAbsent: readonly {
   {
     type: 'ARG_MAX',
     basis: 'observed',
-    source: 'PAIRS',
+    source: 'google-coral/test_data',
     remedy: 'End the network before it and take the maximum in the application.',
   },
   {
     type: 'BATCH_MATMUL',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     remedy: 'A product with constant weights is a FULLY_CONNECTED; one of two activations stays on the CPU.',
   },
   {
     type: 'DEQUANTIZE',
     basis: 'observed',
-    source: 'google-coral#20',
+    source: 'f0cal/google-coral#20',
     remedy: 'Ask for int8 or uint8 outputs with --io int8.',
   },
-  { type: 'ELU', basis: 'documented', source: 'AXIS', remedy: 'Train with RELU or PRELU.' },
-  { type: 'EXP', basis: 'documented', source: 'AXIS', remedy: 'End the network before it.' },
+  { type: 'ELU', basis: 'documented', source: 'Axis ARTPEC-7', remedy: 'Train with RELU or PRELU.' },
+  { type: 'EXP', basis: 'documented', source: 'Axis ARTPEC-7', remedy: 'End the network before it.' },
   {
     type: 'GATHER',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     remedy: 'Use SLICE or SPLIT where the indices are constant and in a row.',
   },
   {
     type: 'GELU',
     basis: 'documented',
-    source: 'AXIS',
+    source: 'Axis ARTPEC-7',
     remedy: 'Replace it by relu with the allowance relu6, and tune.',
   },
   {
     type: 'HARD_SWISH',
     basis: 'observed',
-    source: 'edgetpu#353',
+    source: 'google-coral/edgetpu#353',
     remedy:
       'The rewrite decompose-hard-swish writes it as x · relu6(x + 3) / 6; the allowance relu6 replaces it by ReLU6.',
   },
   {
     type: 'LEAKY_RELU',
     basis: 'observed',
-    source: 'edgetpu#597',
+    source: 'google-coral/edgetpu#597',
     remedy: 'The rewrite leaky-relu-to-prelu writes it as a PReLU.',
   },
   {
     type: 'TFLite_Detection_PostProcess',
     basis: 'observed',
-    source: 'edgetpu#490',
+    source: 'google-coral/edgetpu#490',
     remedy: 'It is meant for the CPU and comes last.',
   },
 ]
