@@ -20,16 +20,34 @@ export function inspect(graph: Graph, options: TargetOptions): Placement[] {
     const key = keyOf(node)
     rows.set(key, [...(rows.get(key) ?? []), row])
   }
-  return graph.nodes.map((node, position) => {
-    const row = worst(rows.get(keyOf(node)) ?? [gone])
+  return groupsOf(graph).map((nodes, position) => {
+    const [node] = nodes as [Node]
     return {
       index: node.source?.index ?? position,
       sourceOp: node.source?.opType ?? nameOf(node.op),
       name: node.name,
-      outputs: node.outputs,
-      ...row,
+      outputs: resultsOf(graph, nodes),
+      ...worst(rows.get(keyOf(node)) ?? [gone]),
     }
   })
+}
+
+/** What the user's file has as one operator is one row, whatever number of nodes it was read or rewritten as. */
+function groupsOf(graph: Graph): Node[][] {
+  const groups = new Map<string, Node[]>()
+  for (const node of graph.nodes) groups.set(keyOf(node), [...(groups.get(keyOf(node)) ?? []), node])
+  return [...groups.values()]
+}
+
+/** What others than the operator itself read of it. */
+function resultsOf(graph: Graph, nodes: readonly Node[]): string[] {
+  const inside = new Set(nodes)
+  const readOutside = new Set(graph.outputs)
+  for (const node of graph.nodes)
+    if (!inside.has(node)) for (const input of node.inputs) if (input !== null) readOutside.add(input)
+  const outputs = nodes.flatMap((node) => node.outputs)
+  const read = outputs.filter((output) => readOutside.has(output))
+  return read.length > 0 ? read : outputs.slice(-1)
 }
 
 type Row = Pick<Placement, 'placement' | 'precision' | 'reason' | 'remedy' | 'basis'>

@@ -51,7 +51,7 @@ function dropKeptAxes(editor: GraphEditor, node: Node): boolean {
   const { axes } = mean.op
   const kept = editor.type(input).shape.filter((_, axis) => !axes.includes(axis))
   if (kept.join() !== editor.type(node.outputs[0]!).shape.join()) return false
-  editor.removeNode(mean)
-  editor.updateNode(node, { op: { ...mean.op, keepDims: false }, inputs: mean.inputs })
+  editor.removeNode(node)
+  editor.updateNode(mean, { op: { ...mean.op, keepDims: false }, outputs: node.outputs })
   return true
 }
