@@ -60,21 +60,19 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
     original,
     graph,
     notes,
-    floatModel: await floatModelOf(path, model, original),
+    floatModel: await floatModelOf(path, request, model, original),
   }
 }
 
 /** The user's file as it is, unless a runtime would need more than it: a shape bound, or weights in other files. */
-async function floatModelOf(path: string, model: Model, original: Graph): Promise<Uint8Array> {
-  const fixed = model.inputSignatures.every(({ dimensions }) => dimensions.every((dimension) => typeof dimension === 'number'))
+async function floatModelOf(path: string, { shapes }: ModelRequest, model: Model, original: Graph): Promise<Uint8Array> {
+  const fixed = model.inputSignatures.every(({ dimensions }) =>
+    dimensions.every((dimension) => typeof dimension === 'number'),
+  )
+  // a TensorFlow Lite file states a size beside each open dimension, which LiteRT takes
+  const bound = model.format === 'tflite' ? Object.keys(shapes).length === 0 : fixed
   const runnable = model.format === 'onnx' || model.format === 'tflite'
-  return runnable && fixed && !model.externalData ? readFile(path) : modelFileOf(original)
-}
-
-/** A file's name as a release, a folder and a shell can carry it: `my net (v2)` becomes `my-net-v2`. */
-function releasable(name: string): string {
-  const safe = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[-.]+|-+$/g, '')
-  return safe.slice(0, 64) || 'model'
+  return runnable && bound && !model.externalData ? readFile(path) : modelFileOf(original)
 }
 
 async function fileBytes(path: string): Promise<number> {
