@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -169,7 +169,8 @@ async function save(
   const bytes = Buffer.from(saved!.weightData as ArrayBuffer)
   const size = Math.ceil(bytes.length / shards)
   const paths = Array.from({ length: shards }, (_, i) => `group1-shard${i + 1}of${shards}.bin`)
-  paths.forEach((file, i) => writeFileSync(join(path, file), bytes.subarray(i * size, (i + 1) * size)))
+  for (const [i, file] of paths.entries())
+    writeFileSync(join(path, file), bytes.subarray(i * size, (i + 1) * size))
   const json: Json = {
     format: 'layers-model',
     generatedBy: 'TensorFlow.js test',
@@ -221,7 +222,7 @@ test('weights stored in fewer bits are those that tfjs would load', async () => 
     writeFileSync(join(path, 'group1-shard1of1.bin'), new Uint8Array(packed.buffer))
     // tfjs decodes the same files, and is the truth
     const { weightsManifest, modelTopology } = JSON.parse(
-      (await import('node:fs')).readFileSync(join(path, 'model.json'), 'utf8'),
+      readFileSync(join(path, 'model.json'), 'utf8'),
     ) as Json
     const loaded = await tf.loadLayersModel(
       tf.io.fromMemory({
@@ -293,7 +294,7 @@ describe('what is refused', () => {
   test('a model.json that is cut off anywhere ends in an error', async () => {
     const { path } = await save(build('sequences').model, 'cut')
     const file = join(path, 'model.json')
-    const text = (await import('node:fs')).readFileSync(file, 'utf8')
+    const text = readFileSync(file, 'utf8')
     for (let length = 0; length < text.length; length += 97) {
       writeFileSync(file, text.slice(0, length))
       assert.throws(() => readTfjs(path), EdgewrightError)
@@ -303,7 +304,7 @@ describe('what is refused', () => {
   test('a model.json with changed bytes gives a model or an error of ours', async () => {
     const { path } = await save(build('recurrent').model, 'flipped')
     const file = join(path, 'model.json')
-    const bytes = (await import('node:fs')).readFileSync(file)
+    const bytes = readFileSync(file)
     for (let at = 1; at < bytes.length; at += 61) {
       const changed = Buffer.from(bytes)
       // digits grow, text breaks
