@@ -66,7 +66,7 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
 
 /** The name as a release on a board may have it: plain words, no leading dot or dash. */
 function releasable(name: string): string {
-  return name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[.-]+/, '').slice(0, 64) || 'model'
+  return name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[.-]+|-+$/g, '').slice(0, 64) || 'model'
 }
 
 /** The user's file as it is, unless a runtime would need more than it: a shape bound, or weights in other files. */
