@@ -10,7 +10,7 @@ export interface Digits {
 
 export const side = 28
 
-/** 3,000 digits to train on; none is among the test and calibration digits of ../mnist. */
+/** 5,000 digits to train on; none is among the test and calibration digits of ../mnist. */
 export function trainingDigits(): Digits {
   return readDigits('digits/train-images.idx3-ubyte.gz', 'digits/train-labels.idx1-ubyte.gz')
 }

