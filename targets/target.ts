@@ -106,6 +106,17 @@ export interface TargetSummary {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
+/** A computer with a vendor's compiler. */
+export interface CompilerHost {
+  readonly label: string
+  exec(
+    command: readonly string[],
+    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
+  ): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }>
+  uploadBytes(bytes: Uint8Array, remotePath: string, deadlineMs?: number): Promise<number>
+  readFrom(remotePath: string, offset: number, maxBytes: number, deadlineMs?: number): Promise<Uint8Array>
+}
+
 export interface Target {
   readonly name: string
   readonly describe: string
@@ -127,6 +138,11 @@ export interface Target {
   wantedTensors(graph: Graph, options: TargetOptions): string[]
   prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared
   emit(typed: Graph, options: TargetOptions): Emitted
+  /**
+   * What a vendor's own compiler on some host makes of the emitted files, after they were evaluated: the files that it
+   * gave stay beside the new one. Without a host the files are as they were, and a decision says so.
+   */
+  finish?(emitted: Emitted, host: CompilerHost | null, signal: AbortSignal): Promise<{ emitted: Emitted; decisions: readonly Decision[] }>
   /** What the manifest calls the target of these files; without it, the target's own name. */
   labelOf?(emitted: Emitted): string
   runtimes(architecture: string): Promise<RuntimeBuild[]>

@@ -55,6 +55,7 @@ export async function recipeOf(args: Arguments, base?: RecipeInput | string): Pr
   put(written, 'foldPreprocessing', args['fold-preprocessing'])
   put(written, 'perChannel', args['per-channel'])
   put(written, 'keepFloat', args['keep-float'])
+  put(written, 'allow', args['allow'])
   put(written, 'seed', number(args, 'seed'))
   const offset = text(args, 'label-offset')
   put(written, 'labelOffset', offset === undefined || offset === 'auto' ? offset : Number(offset))

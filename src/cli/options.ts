@@ -15,7 +15,7 @@ export const dataOptions = {
 
 export const recipeOptions = {
   recipe: { type: 'string', describe: 'A recipe (YAML); flags overrule it' },
-  scheme: { type: 'string', describe: 'full-int8 or float (others as targets come)' },
+  scheme: { type: 'string', describe: 'full-int8, int16x8, dynamic, weight-only, float16 or float' },
   io: { type: 'string', choices: ['float', 'int8', 'uint8'], describe: 'Element type of inputs and outputs' },
   'fold-preprocessing': { type: 'boolean', describe: 'Put mean and std into the first layer: raw pixels are the input' },
   calibration: { type: 'string', choices: ['auto', 'min-max', 'percentile', 'mse'], describe: 'How activation ranges are chosen' },
@@ -23,7 +23,12 @@ export const recipeOptions = {
   samples: { type: 'number', describe: 'At most so many calibration samples' },
   'per-channel': { type: 'boolean', describe: 'One weight scale for each output channel (--no-per-channel: one in all)' },
   'keep-float': { type: 'string', array: true, describe: 'A node to leave in float, by name' },
+  allow: { type: 'string', array: true, describe: 'A change that the target may make though results differ: relu6, float-io' },
   seed: { type: 'number', describe: 'For splits and random inputs' },
+} as const satisfies Record<string, Options>
+
+export const edgetpuOptions = {
+  'edgetpu-compiler': { type: 'string', describe: 'Where edgetpu_compiler is: local: (PATH of this computer) or ssh://builder' },
 } as const satisfies Record<string, Options>
 
 export const deviceOptions = {

@@ -93,6 +93,7 @@ function optionsOf(constraints: CompileConstraints, recipe: Recipe): TargetOptio
     weightRange: 'min-max',
     perChannel: recipe.perChannel && constraints.perChannelAllowed,
     keepFloat: recipe.keepFloat,
+    allow: recipe.allow,
     constraints: narrowed,
   }
 }

@@ -9,7 +9,7 @@ import { type Metric, openMetric } from '../data/metric.ts'
 import { openEvaluator } from '../execute/open.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
-import type { Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
+import type { CompilerHost, Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
 import { type Candidate, type Chosen, chooseCandidate, hostSession, weightBytesOf } from './candidates.ts'
 import { requireMemory } from './memory.ts'
@@ -20,6 +20,8 @@ import { type ModelRequest, openSource, type Source } from './source.ts'
 import { foldSourcePreprocessing } from './preprocessing.ts'
 
 export interface CompileRequest extends ModelRequest, BoardRequest {
+  /** Where a vendor's compiler may be, for targets that have one; null or absent: it takes no part. */
+  readonly compilerHost?: CompilerHost | null
   readonly data: string | undefined
   readonly calibrationData: string | undefined
   readonly metric: string | undefined
@@ -59,7 +61,7 @@ export async function compileModel(request: CompileRequest, progress: Progress):
   try {
     requireKnownNodes(prepared)
     const folder = request.out ?? join('artifacts', `${prepared.source.name}-${board.profile.id}`)
-    return await compileFor(prepared, board, folder, progress)
+    return await compileFor(prepared, board, folder, progress, request.compilerHost ?? null)
   } finally {
     await prepared.close()
   }
@@ -103,16 +105,19 @@ export async function prepareCompile(
 }
 
 /** The part that does: tailors the prepared network to one board and writes the artifact. */
-export async function compileFor(prepared: Prepared, board: Board, folder: string, progress: Progress): Promise<Compiled> {
+export async function compileFor(prepared: Prepared, board: Board, folder: string, progress: Progress,
+  compilerHost: CompilerHost | null = null,
+): Promise<Compiled> {
   const { source, samples, recipe } = prepared
   const chosen = await chooseCandidate(prepared, board, progress)
   const { emitted } = chosen
   requireMemory(board, emitted.files.get(emitted.model)!.byteLength, chosen.activationBytes)
   const quality = await measureQuality(prepared, board, chosen, progress)
+  const made = await finishChosen(board, chosen, compilerHost, progress)
   progress.stage('write', folder)
   const labels = samples.classNames
-  const manifest = manifestOf(prepared, board, chosen, labels)
-  const files = new Map(emitted.files)
+  const manifest = manifestOf(prepared, board, made, labels)
+  const files = new Map(made.emitted.files)
   if (labels) files.set('labels.txt', Buffer.from(`${labels.join('\n')}\n`))
   files.set('README.md', Buffer.from(artifactReadme({ ...manifest, files: [] })))
   const written = await writeArtifact(folder, manifest, files)
@@ -121,11 +126,25 @@ export async function compileFor(prepared: Prepared, board: Board, folder: strin
     manifest: written,
     board,
     quality,
-    candidates: chosen.candidates,
-    decisions: chosen.decisions,
-    weightBytes: { float: weightBytesOf(source.graph), compiled: chosen.weightBytes },
-    summary: summaryOf(prepared, board, folder, written, chosen, quality),
+    candidates: made.candidates,
+    decisions: made.decisions,
+    weightBytes: { float: weightBytesOf(source.graph), compiled: made.weightBytes },
+    summary: summaryOf(prepared, board, folder, written, made, quality),
   }
+}
+
+/** A vendor's compiler has the last word where a target has one; what it made cannot run on this computer any more. */
+async function finishChosen(board: Board, chosen: Chosen, host: CompilerHost | null, progress: Progress): Promise<Chosen> {
+  if (!board.target.finish) return chosen
+  if (host) progress.stage('vendor compiler', host.label)
+  const { emitted, decisions } = await board.target.finish(chosen.emitted, host, progress.signal)
+  if (!host)
+    progress.warn({
+      code: 'VENDOR_COMPILER_ABSENT',
+      message: decisions.map(({ reason }) => reason).join(' '),
+      hint: 'Name the computer that has it with --edgetpu-compiler ssh://builder, or put edgetpu_compiler on PATH.',
+    })
+  return { ...chosen, emitted, decisions: [...chosen.decisions, ...decisions] }
 }
 
 async function measureQuality(prepared: Prepared, board: Board, chosen: Chosen, progress: Progress): Promise<Quality> {
@@ -204,7 +223,7 @@ function summaryOf(prepared: Prepared, board: Board, folder: string, manifest: M
     artifact: { path: folder, model: manifest.model, bytes: model.bytes, sha256: model.sha256 },
     model: { path: source.path, sha256: source.sha256, bytes: source.bytes },
     profile: board.profile.id,
-    target: board.target.name,
+    target: manifest.target,
     scheme: manifest.scheme,
     calibrated: manifest.calibrated,
     integerOnly: manifest.integerOnly,
@@ -246,7 +265,7 @@ export function describeCompiled(compiled: Compiled): string {
   const { manifest, quality, board } = compiled
   const model = manifest.files.find((file) => file.path === manifest.model)!
   const lines = [
-    `${compiled.folder}  ${manifest.scheme} for ${board.profile.name} on ${board.target.name}`,
+    `${compiled.folder}  ${manifest.scheme} for ${board.profile.name} on ${manifest.target}`,
     `  size       ${(model.bytes / 1000).toFixed(1)} kB, ${(model.bytes / manifest.source.bytes).toFixed(3)} of the float file${compiled.weightBytes.float > 0 ? `; weights ${(compiled.weightBytes.compiled / compiled.weightBytes.float).toFixed(3)}` : ''}`,
     `  fidelity   output SQNR ${Number.isFinite(quality.sqnrDb) ? `${quality.sqnrDb.toFixed(1)} dB` : 'exact'}${quality.agreement === null ? '' : `, agrees with float on ${percent(quality.agreement)} of ${quality.samples} samples`}`,
   ]

@@ -45,8 +45,7 @@ export async function inspectModel(request: InspectRequest, progress: Progress):
   const board = chooseBoard({ profile: request.profile, target: request.target, recipe: recipeFor(request.profile) }, progress)
   // of a file that is quantized already every operator is a row, as the file has them
   const read = isQuantized(source.original) ? source.original : source.graph
-  const graph = board.target.tailor?.(read, board.options) ?? read
-  const operators = board.target.inspect(graph, board.options)
+  const operators = board.target.inspect(read, board.options)
   const describe = (names: readonly string[]) =>
     names.map((name) => ({ name, dtype: source.graph.values.get(name)!.type.dtype, shape: source.graph.values.get(name)!.type.shape }))
   const count = (test: (row: Placement) => boolean) => operators.filter(test).length

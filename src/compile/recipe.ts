@@ -29,6 +29,10 @@ export const recipeSchema = z.strictObject({
     .prefault({}),
   perChannel: z.boolean().default(true).describe('One weight scale for each output channel'),
   keepFloat: z.array(z.string()).default([]).describe('Nodes to leave in float, by name'),
+  allow: z
+    .array(z.string())
+    .default([])
+    .describe('Changes that a target may make though results differ: relu6, float-io (edgetpu)'),
   seed: z.number().int().nonnegative().default(0).describe('For splits and random inputs'),
   selectionSamples: z
     .number()

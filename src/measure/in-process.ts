@@ -94,6 +94,11 @@ function sayMemory(say: (event: Said) => void): void {
 }
 
 async function load(artifact: PlanArtifact, folder: string, say: (event: Said) => void): Promise<Loaded> {
+  if (artifact.backend !== 'onnxruntime')
+    throw new EdgewrightError('DEVICE_UNSUPPORTED', 'Inside this process only ONNX files are measured.', {
+      saw: artifact.backend,
+      hint: 'Measure TensorFlow Lite files on Linux, or on a board over SSH.',
+    })
   const ort = await import('onnxruntime-node')
   const startNs = nowNs()
   const session = await orFail(

@@ -60,11 +60,12 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
   const { device, profile } = board
   try {
     const { engine, place } = await placing(subject, request, progress)
-    const tools = await provision(device, engine, progress)
+    const accelerated = subject.kind === 'artifact' && subject.manifest.target === 'edgetpu'
+    const tools = await provision(device, engine, progress, accelerated ? 'edgetpu' : null)
     progress.stage('deploy', device.name)
     const model = await place(device)
     const survey = await surveyBoard(device, progress.signal)
-    const planned: PlanSubject = { id: 'model', backend: tools.backend, library: tools.library, model }
+    const planned: PlanSubject = { id: 'model', backend: tools.backend, library: tools.library, model, ...(tools.delegate ? { delegate: tools.delegate } : {}) }
     const startedAt = new Date()
     const executed = request.attach
       ? await attached(board, request.attach, progress)

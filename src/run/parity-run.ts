@@ -33,7 +33,7 @@ export async function parityInputs({ samples: data }: Prepared, { manifest }: Pi
 /** Holds the board's outputs against the host's of the same artifact. */
 export async function measureParity(compiled: Compiled, inputs: ParityInputs, files: ReadonlyMap<string, Uint8Array>): Promise<NonNullable<RunResult['parity']>> {
   const { manifest, folder, board } = compiled
-  const evaluator = await openEvaluator(await readFile(join(folder, manifest.model)), hostSession(board.options))
+  const evaluator = await openEvaluator(await readFile(join(folder, hostModel(manifest))), hostSession(board.options))
   try {
     const pairs: (ParityPair & { sample: string })[] = []
     for (const [index, { id, feeds }] of inputs.samples.entries()) {
@@ -49,4 +49,10 @@ export async function measureParity(compiled: Compiled, inputs: ParityInputs, fi
   } finally {
     await evaluator.close()
   }
+}
+
+/** What a vendor's compiler made runs on its accelerator only; the file that it was made from stands beside it. */
+function hostModel({ model, files }: Compiled['manifest']): string {
+  const source = model.replace(/_edgetpu\.tflite$/, '.tflite')
+  return files.some(({ path }) => path === source) ? source : model
 }

@@ -3,8 +3,10 @@ import { ensureBlob } from '../deploy/blobs.ts'
 import type { Device, DeviceFacts } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Engine } from '../execute/open.ts'
+import type { PlanDelegate } from '../measure/plan.ts'
 import { prebuiltRunner } from '../measure/prebuilt-runner.ts'
 import type { Progress } from '../progress.ts'
+import { prepareEdgeTpu } from './edgetpu.ts'
 import { litertBuild } from '../runtimes/litert.ts'
 
 /** What a board needs to run anything of ours; both are there by digest and sent only once. */
@@ -16,6 +18,8 @@ export interface Provisioned {
   readonly runtime: { readonly name: string; readonly version: string; readonly sha256: string }
   /** True where the library gives the time of each operator. */
   readonly timesOperators: boolean
+  /** For artifacts that an accelerator runs; the float network goes without. */
+  readonly delegate?: PlanDelegate
 }
 
 interface Build {
@@ -26,8 +30,14 @@ interface Build {
 }
 
 /** Puts the runner and a runtime library on a board, where they are not there yet. */
-export async function provision(device: Device, engine: Engine, progress: Progress): Promise<Provisioned> {
-  const build = engine === 'litert' ? litertFor(device.facts) : onnxRuntimeFor(device)
+export async function provision(
+  device: Device,
+  engine: Engine,
+  progress: Progress,
+  accelerator: 'edgetpu' | null = null,
+): Promise<Provisioned> {
+  const build = engine === 'litert' ? litertFor(device.facts, accelerator !== null) : onnxRuntimeFor(device)
+  const delegate = accelerator === 'edgetpu' ? await prepareEdgeTpu(device, build.version, progress) : null
   const runner = prebuiltRunner(device.facts.architecture)
   progress.stage('provision', device.name)
   const placedRunner = await ensureBlob(device, runner.path, runner.sha256, { executable: true, progress })
@@ -39,11 +49,12 @@ export async function provision(device: Device, engine: Engine, progress: Progre
     runtime: { name: build.name, version: build.version, sha256: build.sha256 },
     // LiteRT's own C API, the newest, gives no operator times
     timesOperators: engine === 'onnxruntime' || build.name === 'tflite',
+    ...(delegate ? { delegate } : {}),
   }
 }
 
-function litertFor({ architecture, libc }: DeviceFacts): Build {
-  return litertBuild({ architecture, ...(libc.name === 'glibc' && libc.version ? { glibc: libc.version } : {}) })
+function litertFor({ architecture, libc }: DeviceFacts, tfliteApi: boolean): Build {
+  return litertBuild({ architecture, tfliteApi, ...(libc.name === 'glibc' && libc.version ? { glibc: libc.version } : {}) })
 }
 
 function onnxRuntimeFor({ name, facts }: Device): Build {

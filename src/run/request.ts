@@ -33,6 +33,8 @@ export interface RunRequest {
   readonly report: string | undefined
   readonly budgets: readonly Budget[]
   readonly connection: ConnectionOptions
+  /** Where edgetpu_compiler is; undefined: on PATH, or nowhere. */
+  readonly edgetpuCompiler: string | undefined
   /** Folder of runs and artifacts. */
   readonly store: string
 }
@@ -57,6 +59,7 @@ export interface RunChoices {
   readonly preset: 'quick' | 'standard' | undefined
   readonly report: string | undefined
   readonly budgets: readonly string[]
+  readonly edgetpuCompiler: string | undefined
   readonly connection: ConnectionOptions
 }
 
@@ -88,6 +91,7 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     report: choices.report ?? config?.report,
     budgets: [...(config?.budgets ?? []), ...choices.budgets].map(parseBudget),
     connection: choices.connection,
+    edgetpuCompiler: choices.edgetpuCompiler,
     store: '.edgewright',
   }
 }

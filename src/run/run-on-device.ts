@@ -10,6 +10,7 @@ import { artifactId, memoryPlan, standardPlan, type Subject } from '../measure/s
 import type { Progress, Warning } from '../progress.ts'
 import { sha256 } from '../digest.ts'
 import type { RunResult } from '../store/document.ts'
+import { openCompilerHost } from './compiler-host.ts'
 import { type BoardSensors, conditionsOf, surveyBoard } from './conditions.ts'
 import { execute, type Executed } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
@@ -51,13 +52,19 @@ export async function runOnDevice(
       progress,
     )
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
-    const tools = await provision(device, board.target.engine, progress)
+    const tools = await provision(device, board.target.engine, progress, compiled.manifest.target === 'edgetpu' ? 'edgetpu' : null)
     progress.stage('deploy', device.name)
     const release = await deployArtifact(device, compiled.folder, { name: prepared.source.name, progress })
     const floatModel = await ensureBlobBytes(device, floatBaseline(prepared, board), { progress })
     const subjects: Subject[] = [
       { id: 'float', backend: tools.backend, library: tools.library, model: floatModel.path },
-      { id: 'int8', backend: tools.backend, library: tools.library, model: release.modelPath },
+      {
+        id: 'int8',
+        backend: tools.backend,
+        library: tools.library,
+        model: release.modelPath,
+        ...(tools.delegate ? { delegate: tools.delegate } : {}),
+      },
     ]
     const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
     const survey = await surveyBoard(device, progress.signal)
@@ -104,9 +111,14 @@ async function compileOnce(
     ({ folder }) => folder === stem || folder.startsWith(`${stem}~`),
   ).length
   const folder = alike === 0 ? stem : `${stem}~${alike + 1}`
-  const compiled = await compileFor(prepared, board, folder, progress)
-  before.set(key, compiled)
-  return compiled
+  const host = board.target.finish ? await openCompilerHost(request.edgetpuCompiler, request.connection, progress) : null
+  try {
+    const compiled = await compileFor(prepared, board, folder, progress, host)
+    before.set(key, compiled)
+    return compiled
+  } finally {
+    await host?.close()
+  }
 }
 
 async function measure(
@@ -205,7 +217,7 @@ function resultOf(input: ResultInput): RunResult {
     status: 'ok',
     device: wanted.device,
     profile: board.profile.id,
-    target: board.target.name,
+    target: compiled.manifest.target,
     scheme: compiled.manifest.scheme,
     calibrated: compiled.manifest.calibrated,
     runtime: tools.runtime,

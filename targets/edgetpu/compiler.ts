@@ -1,16 +1,6 @@
+import type { CompilerHost } from '../target.ts'
 import { EdgewrightError } from '../../src/error.ts'
 import { type CompilerReport, parseCompilerLog } from './compiler-log.ts'
-
-/** A computer that has the compiler: this one, or a builder behind SSH. A connection of `src/deploy` is one. */
-export interface CompilerHost {
-  readonly label: string
-  exec(
-    command: readonly string[],
-    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
-  ): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }>
-  uploadBytes(bytes: Uint8Array, remotePath: string, deadlineMs?: number): Promise<number>
-  readFrom(remotePath: string, offset: number, maxBytes: number, deadlineMs?: number): Promise<Uint8Array>
-}
 
 export interface CompilerOptions {
   /** Program name or absolute path; `edgetpu_compiler` unless said otherwise. */

@@ -1,6 +1,7 @@
 import { readTflite } from '../../src/formats/tflite/read.ts'
 import type { Decision, Emitted } from '../target.ts'
-import { type CompilerHost, type CompilerOptions, compileForEdgeTpu, isEdgeTpuModel } from './compiler.ts'
+import type { CompilerHost } from '../target.ts'
+import { type CompilerOptions, compileForEdgeTpu, isEdgeTpuModel } from './compiler.ts'
 import type { CompilerReport } from './compiler-log.ts'
 import { type Prediction, predict } from './predict.ts'
 

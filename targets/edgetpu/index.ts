@@ -1,7 +1,7 @@
 import { litert } from '../litert/index.ts'
 import type { Target } from '../target.ts'
 import { constraints } from './constraints.ts'
-import { labelOf } from './finish.ts'
+import { finish, labelOf } from './finish.ts'
 import { inspect } from './inspect.ts'
 import { litertOptions, prepare, tailor, wantedTensors } from './prepare.ts'
 import { summary } from './summary.ts'
@@ -24,6 +24,7 @@ export const edgetpu: Target = {
   wantedTensors,
   prepare,
   emit: (typed, options) => litert.emit(typed, litertOptions(options)),
+  finish: (emitted, host, signal) => finish(emitted, host, { signal }),
   labelOf,
   runtimes: (architecture) => litert.runtimes(architecture),
 }

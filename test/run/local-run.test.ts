@@ -26,6 +26,7 @@ function request(change: Partial<RunRequest> = {}): RunRequest {
     metric: undefined,
     recipe: parseRecipe({ calibration: { method: 'min-max' }, evaluationSamples: 100 }, 'test'),
     schemes: ['full-int8'],
+    edgetpuCompiler: undefined,
     devices: [{ device: 'local:', profile: undefined, target: undefined, optional: false }],
     threads: [1],
     affinity: [],

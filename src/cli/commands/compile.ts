@@ -1,6 +1,7 @@
 import { recipeOf, shapesOf } from '../arguments.ts'
 import { type Command, text } from '../command.ts'
-import { dataOptions, modelOptions, recipeOptions } from '../options.ts'
+import { connectionOf } from '../connection.ts'
+import { dataOptions, deviceOptions, edgetpuOptions, modelOptions, recipeOptions } from '../options.ts'
 
 export const compile: Command = {
   name: 'compile',
@@ -13,12 +14,18 @@ export const compile: Command = {
     out: { type: 'string', alias: 'o', describe: 'Folder of the artifact (default artifacts/<model>-<profile>)' },
     ...dataOptions,
     ...recipeOptions,
+    ...edgetpuOptions,
+    identity: deviceOptions.identity,
+    'host-key': deviceOptions['host-key'],
+    'known-hosts': deviceOptions['known-hosts'],
     ...modelOptions,
   },
   examples: [['compile net.onnx --profile raspberry-pi-5 --data samples/', 'int8 for a Raspberry Pi 5']],
   async run(args, context) {
     const { compileModel, describeCompiled } = await import('../../compile/compile.ts')
     const recipe = await recipeOf(args)
+    const { openCompilerHost } = await import('../../run/compiler-host.ts')
+    const compilerHost = await openCompilerHost(text(args, 'edgetpu-compiler'), connectionOf(args, context), context.progress)
     const compiled = await compileModel(
       {
         model: text(args, 'model')!,
@@ -30,9 +37,10 @@ export const compile: Command = {
         profile: text(args, 'profile')!,
         target: text(args, 'target'),
         out: text(args, 'out'),
+        compilerHost,
       },
       context.progress,
-    )
+    ).finally(() => compilerHost?.close())
     return {
       json: { schemaVersion: 1, ...compiled.summary, warnings: context.progress.warnings },
       text: describeCompiled(compiled),

@@ -2,7 +2,7 @@ import { exitCodes } from '../../error.ts'
 import { recipeOf, rateHzOf, shapesOf, threadsOf, affinityOf } from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
-import { dataOptions, deviceOptions, measureOptions, modelOptions, recipeOptions } from '../options.ts'
+import { dataOptions, deviceOptions, edgetpuOptions, measureOptions, modelOptions, recipeOptions } from '../options.ts'
 
 export const run: Command = {
   name: 'run',
@@ -21,6 +21,7 @@ export const run: Command = {
     scheme: { type: 'string', describe: 'full-int8, float, … or several, e.g. float,full-int8: a row each' },
     ...measureOptions,
     ...deviceOptions,
+    ...edgetpuOptions,
     ...modelOptions,
   },
   examples: [
@@ -51,6 +52,7 @@ export const run: Command = {
       preset: text(args, 'preset') as 'quick' | 'standard' | undefined,
       report: text(args, 'report'),
       budgets: texts(args, 'fail-if'),
+      edgetpuCompiler: text(args, 'edgetpu-compiler'),
       connection: connectionOf(args, context),
     })
     const outcome = await runMainJob(request, context.progress)
