@@ -130,7 +130,12 @@ function fill(home: string, leaveBytes: number): () => void {
   const file = join(home, '.filler')
   const { bavail, bsize } = statfsSync(home)
   const bytes = Math.max(0, bavail * bsize - leaveBytes)
-  writeFileSync(file, Buffer.alloc(bytes))
+  try {
+    writeFileSync(file, Buffer.alloc(bytes))
+  } catch (error) {
+    // An upload under way took some of it first: the disk is as full as was asked for.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
   return () => rmSync(file, { force: true })
 }
 
