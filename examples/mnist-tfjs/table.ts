@@ -14,7 +14,16 @@ function rowOf(result: RunResult): string[] {
   const { status, target, scheme, artifact, accuracy, latency, speedup } = result
   const runtime = result.runtime ? `${result.runtime.name} ${result.runtime.version}` : (target ?? '')
   if (status !== 'ok')
-    return [runtime, scheme ?? '', `${status}: ${result.error?.message}`, '', '', '', '', '']
+    return [
+      runtime,
+      scheme ?? '',
+      [`${status}:`, result.error?.message, result.error?.hint].join(' '),
+      '',
+      '',
+      '',
+      '',
+      '',
+    ]
   return [
     runtime,
     scheme ?? '',
