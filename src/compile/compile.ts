@@ -60,7 +60,7 @@ export async function compileModel(request: CompileRequest, progress: Progress):
   const prepared = await prepareCompile(request, progress)
   try {
     requireKnownNodes(prepared)
-    const folder = request.out ?? join('artifacts', `${prepared.source.name}-${board.profile.id}`)
+    const folder = request.out ?? join('artifacts', [prepared.source.name, board.profile.id, ...(request.target ? [request.target] : [])].join('-'))
     return await compileFor(prepared, board, folder, progress, request.compilerHost ?? null)
   } finally {
     await prepared.close()

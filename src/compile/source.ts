@@ -1,6 +1,6 @@
-import { basename, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { readFile, stat } from 'node:fs/promises'
-import { sha256OfFile } from '../digest.ts'
+import { sha256, sha256OfFile } from '../digest.ts'
 import { EdgewrightError } from '../error.ts'
 import { openModel } from '../formats/index.ts'
 import { inferOpaqueTypes } from '../execute/onnxruntime.ts'
@@ -53,14 +53,29 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
   const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
   return {
     path,
-    name: releasable(basename(path).replace(/\.[^.]+$/, '')),
-    sha256: await sha256OfFile(path),
-    bytes,
+    name: releasable(nameOf(path)),
+    ...(await identityOf(path, bytes, model, original)),
     model,
     original,
     graph,
     notes,
     floatModel: await floatModelOf(path, request, model, original),
+  }
+}
+
+/** tfjs calls every network model.json: its folder tells them apart. */
+function nameOf(path: string): string {
+  return basename(path) === 'model.json' ? basename(dirname(path)) : basename(path).replace(/\.[^.]+$/, '')
+}
+
+/** Size and digest of the whole network: weights that stand in files of their own count too. */
+async function identityOf(path: string, fileBytes: number, model: Model, graph: Graph): Promise<{ bytes: number; sha256: string }> {
+  const fileDigest = await sha256OfFile(path)
+  if (!model.externalData && model.format !== 'tfjs') return { bytes: fileBytes, sha256: fileDigest }
+  const constants = [...new Map([...graph.values.values()].flatMap(({ constant }) => (constant ? [[constant.digest, constant.byteLength] as const] : [])))]
+  return {
+    bytes: constants.reduce((sum, [, byteLength]) => sum + byteLength, fileBytes),
+    sha256: sha256([fileDigest, ...constants.map(([digest]) => digest).sort()].join('\n')),
   }
 }
 

@@ -104,7 +104,7 @@ async function compileOnce(
   const known = before.get(key)
   if (known) return known
   const { scheme } = prepared.recipe
-  const parts = [prepared.source.name, board.profile.id, ...(scheme === 'full-int8' ? [] : [scheme])]
+  const parts = [prepared.source.name, board.profile.id, board.target.name, ...(scheme === 'full-int8' ? [] : [scheme])]
   const stem = join(request.store, 'artifacts', parts.join('-').replace(/[^A-Za-z0-9._-]/g, '-'))
   // two boards of one profile may differ in what their CPUs can do: neither's artifact replaces the other's
   const alike = [...before.values()].filter(
