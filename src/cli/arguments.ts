@@ -8,7 +8,10 @@ export function shapesOf(args: Arguments): Record<string, number[]> {
   for (const written of texts(args, 'shape')) {
     const match = /^(.+)=(\d+(?:[,x]\d+)*)$/.exec(written)
     if (!match)
-      throw new EdgewrightError('USAGE', `Not a shape: ${JSON.stringify(written)}.`, { where: '--shape', hint: 'Write --shape input=1,3,224,224.' })
+      throw new EdgewrightError('USAGE', `Not a shape: ${JSON.stringify(written)}.`, {
+        where: '--shape',
+        hint: 'Write --shape input=1,3,224,224.',
+      })
     shapes[match[1]!] = match[2]!.split(/[,x]/).map(Number)
   }
   return shapes
@@ -28,7 +31,10 @@ function integers(args: Arguments, name: string, least: number): number[] | unde
   if (written === undefined) return undefined
   const numbers = written.split(',').map((part) => (/^\d+$/.test(part.trim()) ? Number(part) : Number.NaN))
   if (numbers.some((value) => !(value >= least && value <= 4096)))
-    throw new EdgewrightError('USAGE', `Not a list of numbers: ${JSON.stringify(written)}.`, { where: `--${name}`, hint: `Write --${name} 1,2,4.` })
+    throw new EdgewrightError('USAGE', `Not a list of numbers: ${JSON.stringify(written)}.`, {
+      where: `--${name}`,
+      hint: `Write --${name} 1,2,4.`,
+    })
   return numbers
 }
 
@@ -37,7 +43,11 @@ export function rateHzOf(args: Arguments): number {
   const written = text(args, 'rate')
   if (written === undefined) return 0
   const match = /^(\d+(?:\.\d+)?)(?:\/s|hz)?$/i.exec(written)
-  if (!match || !(Number(match[1]) > 0)) throw new EdgewrightError('USAGE', `Not a rate: ${JSON.stringify(written)}.`, { where: '--rate', hint: 'Write --rate 10/s.' })
+  if (!match || !(Number(match[1]) > 0))
+    throw new EdgewrightError('USAGE', `Not a rate: ${JSON.stringify(written)}.`, {
+      where: '--rate',
+      hint: 'Write --rate 10/s.',
+    })
   return Number(match[1])
 }
 
@@ -45,7 +55,9 @@ export function rateHzOf(args: Arguments): number {
 export async function recipeOf(args: Arguments, base?: RecipeInput | string): Promise<Recipe> {
   const { parseRecipe } = await import('../compile/recipe.ts')
   const path = text(args, 'recipe') ?? (typeof base === 'string' ? base : undefined)
-  const written: Record<string, unknown> = path ? await readRecipe(path) : { ...(typeof base === 'object' ? base : {}) }
+  const written: Record<string, unknown> = path
+    ? await readRecipe(path)
+    : { ...(typeof base === 'object' ? base : {}) }
   const calibration: Record<string, unknown> = { ...(written['calibration'] as object | undefined) }
   const put = (into: Record<string, unknown>, field: string, value: unknown) => {
     if (value !== undefined) into[field] = value
@@ -73,9 +85,13 @@ async function readRecipe(path: string): Promise<Record<string, unknown>> {
   try {
     source = await readFile(path, 'utf8')
   } catch (error) {
-    throw new EdgewrightError('RECIPE_INVALID', 'The recipe cannot be read.', { where: path, saw: (error as Error).message })
+    throw new EdgewrightError('RECIPE_INVALID', 'The recipe cannot be read.', {
+      where: path,
+      saw: (error as Error).message,
+    })
   }
   const parsed = parseYaml(source, path)
-  if (parsed !== null && typeof parsed !== 'object') throw new EdgewrightError('RECIPE_INVALID', 'The recipe is not a mapping.', { where: path })
+  if (parsed !== null && typeof parsed !== 'object')
+    throw new EdgewrightError('RECIPE_INVALID', 'The recipe is not a mapping.', { where: path })
   return { ...(parsed as object) }
 }

@@ -8,10 +8,15 @@ export function connectionOf(args: Arguments, context: CommandContext): Connecti
     hostKey: text(args, 'host-key'),
     knownHosts: text(args, 'known-hosts'),
     root: text(args, 'root'),
-    askSecret: context.interactive ? async (question) => context.ask(describeSecret(question), question.kind !== 'question' || !question.echo) : undefined,
+    askSecret: context.interactive
+      ? async (question) =>
+          context.ask(describeSecret(question), question.kind !== 'question' || !question.echo)
+      : undefined,
     confirmHostKey: context.interactive
       ? async ({ host, fingerprint, keyType }) => {
-          const answer = await context.ask(`The host key of ${host} is not known.\n${keyType} ${fingerprint}\nIs this the board's key? (yes/no) `)
+          const answer = await context.ask(
+            `The host key of ${host} is not known.\n${keyType} ${fingerprint}\nIs this the board's key? (yes/no) `,
+          )
           return answer.trim().toLowerCase() === 'yes'
         }
       : undefined,

@@ -3,7 +3,12 @@ import type { Options } from 'yargs'
 /** Options that several commands share, so that one name means one thing. */
 
 export const modelOptions = {
-  shape: { type: 'string', array: true, describe: 'Shape of an input that the file leaves open: input=1,3,224,224' },
+  signature: { type: 'string', describe: 'Which signature of a file that has several' },
+  shape: {
+    type: 'string',
+    array: true,
+    describe: 'Shape of an input that the file leaves open: input=1,3,224,224',
+  },
 } as const satisfies Record<string, Options>
 
 export const dataOptions = {
@@ -17,18 +22,35 @@ export const recipeOptions = {
   recipe: { type: 'string', describe: 'A recipe (YAML); flags overrule it' },
   scheme: { type: 'string', describe: 'full-int8, int16x8, dynamic, weight-only, float16 or float' },
   io: { type: 'string', choices: ['float', 'int8', 'uint8'], describe: 'Element type of inputs and outputs' },
-  'fold-preprocessing': { type: 'boolean', describe: 'Put mean and std into the first layer: raw pixels are the input' },
-  calibration: { type: 'string', choices: ['auto', 'min-max', 'percentile', 'mse'], describe: 'How activation ranges are chosen' },
+  'fold-preprocessing': {
+    type: 'boolean',
+    describe: 'Put mean and std into the first layer: raw pixels are the input',
+  },
+  calibration: {
+    type: 'string',
+    choices: ['auto', 'min-max', 'percentile', 'mse'],
+    describe: 'How activation ranges are chosen',
+  },
   percentile: { type: 'number', describe: 'For --calibration percentile' },
   samples: { type: 'number', describe: 'At most so many calibration samples' },
-  'per-channel': { type: 'boolean', describe: 'One weight scale for each output channel (--no-per-channel: one in all)' },
+  'per-channel': {
+    type: 'boolean',
+    describe: 'One weight scale for each output channel (--no-per-channel: one in all)',
+  },
   'keep-float': { type: 'string', array: true, describe: 'A node to leave in float, by name' },
-  allow: { type: 'string', array: true, describe: 'A change that the target may make though results differ: relu6, float-io' },
+  allow: {
+    type: 'string',
+    array: true,
+    describe: 'A change that the target may make though results differ: relu6, float-io',
+  },
   seed: { type: 'number', describe: 'For splits and random inputs' },
 } as const satisfies Record<string, Options>
 
 export const edgetpuOptions = {
-  'edgetpu-compiler': { type: 'string', describe: 'Where edgetpu_compiler is: local: (PATH of this computer) or ssh://builder' },
+  'edgetpu-compiler': {
+    type: 'string',
+    describe: 'Where edgetpu_compiler is: local: (PATH of this computer) or ssh://builder',
+  },
 } as const satisfies Record<string, Options>
 
 export const deviceOptions = {
@@ -40,7 +62,11 @@ export const deviceOptions = {
 
 export const measureOptions = {
   threads: { type: 'string', describe: 'Thread counts, e.g. 1,2,4 (default 1)' },
-  preset: { type: 'string', choices: ['quick', 'standard'], describe: 'quick: some seconds; standard: at least 100 inferences and 10 s' },
+  preset: {
+    type: 'string',
+    choices: ['quick', 'standard'],
+    describe: 'quick: some seconds; standard: at least 100 inferences and 10 s',
+  },
   rate: { type: 'string', describe: 'Fixed rate in place of flat out: 10/s' },
   affinity: { type: 'string', describe: 'CPUs to pin to: 0,1' },
 } as const satisfies Record<string, Options>

@@ -14,6 +14,8 @@ export interface ModelRequest {
   readonly model: string
   /** Shapes of inputs that the file leaves open. */
   readonly shapes: Readonly<Record<string, readonly number[]>>
+  /** Which of a file's several signatures; needed only where there are several. */
+  readonly signature?: string | undefined
 }
 
 /** Something a rewrite did or declined to do. */
@@ -44,10 +46,18 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
   const path = resolve(request.model)
   const bytes = await fileBytes(path)
   progress.stage('read', basename(path))
-  const model = await openModel(path, { shapes: request.shapes, inferOpaque: inferOpaqueTypes })
+  const model = await openModel(path, {
+    shapes: request.shapes,
+    inferOpaque: inferOpaqueTypes,
+    ...(request.signature === undefined ? {} : { signature: request.signature }),
+  })
   const [original] = model.graphs.values()
   if (!original || model.graphs.size !== 1)
-    throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model has several signatures.', { where: path, saw: [...model.graphs.keys()].join(', '), hint: 'Export the one that is to be deployed.' })
+    throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model has several signatures.', {
+      where: path,
+      saw: [...model.graphs.keys()].join(', '),
+      hint: 'Export the one that is to be deployed.',
+    })
   const notes: Note[] = []
   progress.stage('rewrite', `${original.nodes.length} operators`)
   const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
@@ -69,10 +79,21 @@ function nameOf(path: string): string {
 }
 
 /** Size and digest of the whole network: weights that stand in files of their own count too. */
-async function identityOf(path: string, fileBytes: number, model: Model, graph: Graph): Promise<{ bytes: number; sha256: string }> {
+async function identityOf(
+  path: string,
+  fileBytes: number,
+  model: Model,
+  graph: Graph,
+): Promise<{ bytes: number; sha256: string }> {
   const fileDigest = await sha256OfFile(path)
   if (!model.externalData && model.format !== 'tfjs') return { bytes: fileBytes, sha256: fileDigest }
-  const constants = [...new Map([...graph.values.values()].flatMap(({ constant }) => (constant ? [[constant.digest, constant.byteLength] as const] : [])))]
+  const constants = [
+    ...new Map(
+      [...graph.values.values()].flatMap(({ constant }) =>
+        constant ? [[constant.digest, constant.byteLength] as const] : [],
+      ),
+    ),
+  ]
   return {
     bytes: constants.reduce((sum, [, byteLength]) => sum + byteLength, fileBytes),
     sha256: sha256([fileDigest, ...constants.map(([digest]) => digest).sort()].join('\n')),
@@ -81,11 +102,21 @@ async function identityOf(path: string, fileBytes: number, model: Model, graph: 
 
 /** The name as a release on a board may have it: plain words, no leading dot or dash. */
 function releasable(name: string): string {
-  return name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[.-]+|-+$/g, '').slice(0, 64) || 'model'
+  return (
+    name
+      .replace(/[^A-Za-z0-9._-]+/g, '-')
+      .replace(/^[.-]+|-+$/g, '')
+      .slice(0, 64) || 'model'
+  )
 }
 
 /** The user's file as it is, unless a runtime would need more than it: a shape bound, or weights in other files. */
-async function floatModelOf(path: string, { shapes }: ModelRequest, model: Model, original: Graph): Promise<Uint8Array> {
+async function floatModelOf(
+  path: string,
+  { shapes }: ModelRequest,
+  model: Model,
+  original: Graph,
+): Promise<Uint8Array> {
   const fixed = model.inputSignatures.every(({ dimensions }) =>
     dimensions.every((dimension) => typeof dimension === 'number'),
   )
@@ -100,6 +131,10 @@ async function fileBytes(path: string): Promise<number> {
     const found = await stat(path)
     return found.size
   } catch (cause) {
-    throw new EdgewrightError('MODEL_NOT_FOUND', 'There is no such model file.', { where: path, hint: 'Check the path.', cause })
+    throw new EdgewrightError('MODEL_NOT_FOUND', 'There is no such model file.', {
+      where: path,
+      hint: 'Check the path.',
+      cause,
+    })
   }
 }

@@ -65,7 +65,13 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
     progress.stage('deploy', device.name)
     const model = await place(device)
     const survey = await surveyBoard(device, progress.signal)
-    const planned: PlanSubject = { id: 'model', backend: tools.backend, library: tools.library, model, ...(tools.delegate ? { delegate: tools.delegate } : {}) }
+    const planned: PlanSubject = {
+      id: 'model',
+      backend: tools.backend,
+      library: tools.library,
+      model,
+      ...(tools.delegate ? { delegate: tools.delegate } : {}),
+    }
     const startedAt = new Date()
     const executed = request.attach
       ? await attached(board, request.attach, progress)

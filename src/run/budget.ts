@@ -12,9 +12,19 @@ export interface Budget {
 }
 
 export const budgetMetrics = {
-  'latency.p50': 'time', 'latency.p90': 'time', 'latency.p99': 'time', 'latency.mean': 'time', 'latency.min': 'time', 'latency.first': 'time',
-  'accuracy.drop': 'fraction', 'accuracy.int8': 'fraction', 'accuracy.float': 'fraction', 'accuracy.agreement': 'fraction',
-  'memory.peak': 'bytes', 'artifact.bytes': 'bytes', speedup: 'ratio',
+  'latency.p50': 'time',
+  'latency.p90': 'time',
+  'latency.p99': 'time',
+  'latency.mean': 'time',
+  'latency.min': 'time',
+  'latency.first': 'time',
+  'accuracy.drop': 'fraction',
+  'accuracy.int8': 'fraction',
+  'accuracy.float': 'fraction',
+  'accuracy.agreement': 'fraction',
+  'memory.peak': 'bytes',
+  'artifact.bytes': 'bytes',
+  speedup: 'ratio',
 } as const
 export type BudgetMetric = keyof typeof budgetMetrics
 
@@ -35,19 +45,32 @@ export function parseBudget(written: string): Budget {
       hint: `Write e.g. 'latency.p99 > 33ms' or 'accuracy.drop > 1%'. Metrics: ${Object.keys(budgetMetrics).join(', ')}.`,
     })
   if (/^[+-]/.test(match[3]!))
-    throw new EdgewrightError('USAGE', `A budget of run is absolute, ${JSON.stringify(written)} is relative.`, {
-      where: '--fail-if',
-      hint: "Write the limit itself, e.g. 'latency.p50 > 12ms'.",
-    })
+    throw new EdgewrightError(
+      'USAGE',
+      `A budget of run is absolute, ${JSON.stringify(written)} is relative.`,
+      {
+        where: '--fail-if',
+        hint: "Write the limit itself, e.g. 'latency.p50 > 12ms'.",
+      },
+    )
   const table = units[budgetMetrics[metric]]!
   const unit = table[match[4]!]
   if (unit === undefined)
-    throw new EdgewrightError('USAGE', `${metric} takes one of the units ${Object.keys(table).filter(Boolean).join(', ')}.`, {
-      where: `--fail-if '${written}'`,
-      saw: match[4] || 'no unit',
-      hint: `Write e.g. '${metric} > 10${Object.keys(table)[0]}'.`,
-    })
-  return { written: written.trim(), metric, comparison: match[2] as Budget['comparison'], limit: Number(match[3]) * unit }
+    throw new EdgewrightError(
+      'USAGE',
+      `${metric} takes one of the units ${Object.keys(table).filter(Boolean).join(', ')}.`,
+      {
+        where: `--fail-if '${written}'`,
+        saw: match[4] || 'no unit',
+        hint: `Write e.g. '${metric} > 10${Object.keys(table)[0]}'.`,
+      },
+    )
+  return {
+    written: written.trim(),
+    metric,
+    comparison: match[2] as Budget['comparison'],
+    limit: Number(match[3]) * unit,
+  }
 }
 
 export type BudgetOutcome =
@@ -58,6 +81,11 @@ export type BudgetOutcome =
 /** Holds a figure against its budget; the budget says what must not be. */
 export function checkBudget(budget: Budget, value: number | null | undefined): BudgetOutcome {
   if (value === null || value === undefined || !Number.isFinite(value)) return { status: 'unknown', budget }
-  const broken = { '>': value > budget.limit, '>=': value >= budget.limit, '<': value < budget.limit, '<=': value <= budget.limit }[budget.comparison]
+  const broken = {
+    '>': value > budget.limit,
+    '>=': value >= budget.limit,
+    '<': value < budget.limit,
+    '<=': value <= budget.limit,
+  }[budget.comparison]
   return { status: broken ? 'broken' : 'kept', budget, value }
 }

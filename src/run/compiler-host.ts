@@ -11,7 +11,11 @@ const edgetpuCompiler = 'edgetpu_compiler'
  * Where Google's Edge TPU compiler runs: the computer that was named, this one where it is on PATH, or nowhere (null).
  * The caller closes the connection.
  */
-export async function openCompilerHost(named: string | undefined, options: ConnectionOptions, progress: Progress): Promise<Connection | null> {
+export async function openCompilerHost(
+  named: string | undefined,
+  options: ConnectionOptions,
+  progress: Progress,
+): Promise<Connection | null> {
   if (named === undefined && !isOnPath(edgetpuCompiler)) return null
   return openConnection(named ?? 'local:', {
     identity: options.identity,

@@ -26,7 +26,10 @@ exit 0`
 
 /** Asks a board what can be read of it while it is measured, and whether it is one at all. */
 export async function surveyBoard(device: Device, signal: AbortSignal): Promise<BoardSensors> {
-  const answer = await device.connection.script(surveyScript, [temperaturePath, clockPath], { signal, deadlineMs: 15_000 })
+  const answer = await device.connection.script(surveyScript, [temperaturePath, clockPath], {
+    signal,
+    deadlineMs: 15_000,
+  })
   const lines = answer.stdout.split('\n')
   const has = (path: string) => lines.includes(`has ${path}`)
   return {

@@ -30,7 +30,10 @@ export async function deployTo(request: DeployRequest, progress: Progress): Prom
   const { device } = board
   try {
     progress.stage('deploy', device.name)
-    const release = await deployArtifact(device, request.artifact, { name: request.name ?? manifest.name, progress })
+    const release = await deployArtifact(device, request.artifact, {
+      name: request.name ?? manifest.name,
+      progress,
+    })
     return {
       device: device.name,
       name: release.name,

@@ -30,9 +30,15 @@ export interface Executed {
 }
 
 /** Runs a plan on a board, detached from this connection, and brings everything back. */
-export async function execute(board: OpenedBoard, tools: Provisioned, execution: Execution, progress: Progress): Promise<Executed> {
+export async function execute(
+  board: OpenedBoard,
+  tools: Provisioned,
+  execution: Execution,
+  progress: Progress,
+): Promise<Executed> {
   const { device } = board
-  if (device.connection.kind === 'local' && process.platform !== 'linux') return executeInProcess(execution, progress)
+  if (device.connection.kind === 'local' && process.platform !== 'linux')
+    return executeInProcess(execution, progress)
   const id = `${new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)}-${randomBytes(3).toString('hex')}`
   const folder = `${device.root}/runs/${id}`
   const files = new Map(execution.files)
@@ -49,7 +55,9 @@ export async function execute(board: OpenedBoard, tools: Provisioned, execution:
     await cleanRun(board.device, id).catch(() => {})
     throw failure
   }
-  const names = [...execution.fetch, ...collected.operators.map(({ file }) => file)].map((name) => name.split('/').at(-1)!)
+  const names = [...execution.fetch, ...collected.operators.map(({ file }) => file)].map(
+    (name) => name.split('/').at(-1)!,
+  )
   const fetched = await collectRun(board.device, id, names)
   await cleanRun(board.device, id)
   return { collected, files: fetched }
@@ -76,7 +84,11 @@ async function followOrLeave(board: OpenedBoard, id: string, progress: Progress)
 }
 
 /** Collects a run that was started before, by this process or one whose connection was lost. */
-export async function follow(board: OpenedBoard, id: string, progress: Progress): Promise<{ collected: Collected; exitCode: number | null }> {
+export async function follow(
+  board: OpenedBoard,
+  id: string,
+  progress: Progress,
+): Promise<{ collected: Collected; exitCode: number | null }> {
   const parser = createEventParser()
   const collector = createCollector()
   let inferences = 0

@@ -44,5 +44,10 @@ export function describeBudget(outcome: BudgetOutcome & { readonly device: strin
 }
 
 function format(value: number, unit: 'time' | 'fraction' | 'bytes' | 'ratio'): string {
-  return { time: formatNs, fraction: formatShare, bytes: formatBytes, ratio: (ratio: number) => `${ratio.toFixed(2)}×` }[unit](value)
+  return {
+    time: formatNs,
+    fraction: formatShare,
+    bytes: formatBytes,
+    ratio: (ratio: number) => `${ratio.toFixed(2)}×`,
+  }[unit](value)
 }

@@ -16,7 +16,11 @@ export interface ParityPair {
  *
  * @param pairs sample by sample, output by output
  */
-export function parityOf(pairs: Iterable<ParityPair & { readonly sample: string }>, samples: number, integerOnly: boolean): NonNullable<RunResult['parity']> {
+export function parityOf(
+  pairs: Iterable<ParityPair & { readonly sample: string }>,
+  samples: number,
+  integerOnly: boolean,
+): NonNullable<RunResult['parity']> {
   const tolerance = integerOnly ? 0 : 1
   let values = 0
   let identical = 0
@@ -33,7 +37,8 @@ export function parityOf(pairs: Iterable<ParityPair & { readonly sample: string 
       }
       const steps = Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) / step : Number.MAX_VALUE
       if (steps > maxSteps) maxSteps = steps
-      if (steps > tolerance * (1 + 1e-6)) firstDivergence ??= `sample ${sample}, output ${name}[${i}]: board ${a}, host ${b}`
+      if (steps > tolerance * (1 + 1e-6))
+        firstDivergence ??= `sample ${sample}, output ${name}[${i}]: board ${a}, host ${b}`
     }
   }
   return {

@@ -28,13 +28,26 @@ export async function probeDevice(request: ProbeRequest, progress: Progress): Pr
   const { device, profile, explanation } = board
   await board.close()
   if (request.saveProfile) saveProfile(request.saveProfile, profile)
-  return { device: request.device, profile: profile.id, explanation, facts: device.facts, saved: request.saveProfile ?? null }
+  return {
+    device: request.device,
+    profile: profile.id,
+    explanation,
+    facts: device.facts,
+    saved: request.saveProfile ?? null,
+  }
 }
 
 function saveProfile(path: string, profile: Profile): void {
   if (existsSync(path))
-    throw new EdgewrightError('USAGE', 'A file stands there already.', { where: path, hint: 'Name another with --save-profile, or remove it.' })
-  const draft = { ...profile, id: `my-${profile.id.replace(/[^a-z0-9]+/g, '-')}`, name: `${profile.name} (mine)` }
+    throw new EdgewrightError('USAGE', 'A file stands there already.', {
+      where: path,
+      hint: 'Name another with --save-profile, or remove it.',
+    })
+  const draft = {
+    ...profile,
+    id: `my-${profile.id.replace(/[^a-z0-9]+/g, '-')}`,
+    name: `${profile.name} (mine)`,
+  }
   writeFileSync(path, `# Made by edgewright devices probe; say --profile ${path}\n${stringify(draft)}`)
 }
 
@@ -47,9 +60,24 @@ export function describeProbe({ device, profile, explanation, facts, saved }: Pr
     ['features', facts.cpuFeatures.join(' ') || null],
     ['memory', facts.memoryBytes === null ? null : formatBytes(facts.memoryBytes)],
     ['free disk', facts.freeDiskBytes === null ? null : formatBytes(facts.freeDiskBytes)],
-    ['system', [facts.os, facts.kernel, `${facts.libc.name} ${facts.libc.version ?? ''}`.trim(), `${facts.userlandBits}-bit`].filter(Boolean).join(', ')],
+    [
+      'system',
+      [
+        facts.os,
+        facts.kernel,
+        `${facts.libc.name} ${facts.libc.version ?? ''}`.trim(),
+        `${facts.userlandBits}-bit`,
+      ]
+        .filter(Boolean)
+        .join(', '),
+    ],
     ['usb', facts.usbIds.join(' ') || null],
     ['saved', saved],
   ]
-  return [printable(device), ...rows.filter(([, value]) => value !== null).map(([name, value]) => `  ${name.padEnd(10)} ${printable(value!)}`)].join('\n')
+  return [
+    printable(device),
+    ...rows
+      .filter(([, value]) => value !== null)
+      .map(([name, value]) => `  ${name.padEnd(10)} ${printable(value!)}`),
+  ].join('\n')
 }

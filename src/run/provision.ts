@@ -54,15 +54,23 @@ export async function provision(
 }
 
 function litertFor({ architecture, libc }: DeviceFacts, tfliteApi: boolean): Build {
-  return litertBuild({ architecture, tfliteApi, ...(libc.name === 'glibc' && libc.version ? { glibc: libc.version } : {}) })
+  return litertBuild({
+    architecture,
+    tfliteApi,
+    ...(libc.name === 'glibc' && libc.version ? { glibc: libc.version } : {}),
+  })
 }
 
 function onnxRuntimeFor({ name, facts }: Device): Build {
   const build = onnxRuntimeBuild(facts.architecture)
   if (build) return { name: 'onnxruntime', ...build }
-  throw new EdgewrightError('DEVICE_UNSUPPORTED', 'There is no build of ONNX Runtime for this kind of processor.', {
-    where: name,
-    saw: facts.architecture,
-    hint: 'Boards need a 64-bit Linux: aarch64 or x86_64.',
-  })
+  throw new EdgewrightError(
+    'DEVICE_UNSUPPORTED',
+    'There is no build of ONNX Runtime for this kind of processor.',
+    {
+      where: name,
+      saw: facts.architecture,
+      hint: 'Boards need a 64-bit Linux: aarch64 or x86_64.',
+    },
+  )
 }

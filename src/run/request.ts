@@ -19,6 +19,7 @@ export interface DeviceRequest {
 export interface RunRequest {
   readonly model: string
   readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly signature?: string | undefined
   readonly data: string | undefined
   readonly calibrationData: string | undefined
   readonly metric: string | undefined
@@ -44,6 +45,7 @@ export interface RunChoices {
   readonly model: string | undefined
   readonly config: string | undefined
   readonly shapes: Readonly<Record<string, readonly number[]>>
+  readonly signature?: string | undefined
   readonly data: string | undefined
   readonly calibrationData: string | undefined
   readonly metric: string | undefined
@@ -73,17 +75,25 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     throw new EdgewrightError('USAGE', 'No model is named.', {
       hint: `edgewright run net.onnx --data samples/ --device pi@board, or write ${defaultConfig}.`,
     })
-  const devices: DeviceRequest[] = choices.devices.length > 0 ? choices.devices.map((device) => ({ device, optional: false, profile: undefined, target: undefined })) : devicesOf(config)
+  const devices: DeviceRequest[] =
+    choices.devices.length > 0
+      ? choices.devices.map((device) => ({ device, optional: false, profile: undefined, target: undefined }))
+      : devicesOf(config)
   const recipe = await choices.recipe(config?.recipe as RecipeInput | string | undefined)
   return {
     model,
     shapes: { ...config?.shapes, ...choices.shapes },
+    signature: choices.signature,
     data: choices.data ?? config?.data,
     calibrationData: choices.calibrationData ?? config?.calibrationData,
     metric: choices.metric ?? config?.metric,
     recipe,
     schemes: choices.schemes === undefined ? [recipe.scheme] : schemesOf(choices.schemes),
-    devices: devices.map((entry) => ({ ...entry, profile: choices.profile ?? entry.profile, target: choices.target ?? entry.target })),
+    devices: devices.map((entry) => ({
+      ...entry,
+      profile: choices.profile ?? entry.profile,
+      target: choices.target ?? entry.target,
+    })),
     threads: choices.threads ?? config?.threads ?? [1],
     affinity: choices.affinity,
     rateHz: choices.rateHz,
@@ -100,7 +110,10 @@ function schemesOf(written: string): Scheme[] {
   const names = written.split(',').map((name) => name.trim())
   const unknown = names.find((name) => !(schemes as readonly string[]).includes(name))
   if (unknown !== undefined)
-    throw new EdgewrightError('USAGE', `There is no scheme named ${JSON.stringify(unknown)}.`, { where: '--scheme', hint: `Schemes: ${schemes.join(', ')}.` })
+    throw new EdgewrightError('USAGE', `There is no scheme named ${JSON.stringify(unknown)}.`, {
+      where: '--scheme',
+      hint: `Schemes: ${schemes.join(', ')}.`,
+    })
   return [...new Set(names)] as Scheme[]
 }
 

@@ -52,7 +52,12 @@ export async function runOnDevice(
       progress,
     )
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
-    const tools = await provision(device, board.target.engine, progress, compiled.manifest.target === 'edgetpu' ? 'edgetpu' : null)
+    const tools = await provision(
+      device,
+      board.target.engine,
+      progress,
+      compiled.manifest.target === 'edgetpu' ? 'edgetpu' : null,
+    )
     progress.stage('deploy', device.name)
     const release = await deployArtifact(device, compiled.folder, { name: prepared.source.name, progress })
     const floatModel = await ensureBlobBytes(device, floatBaseline(prepared, board), { progress })
@@ -104,14 +109,21 @@ async function compileOnce(
   const known = before.get(key)
   if (known) return known
   const { scheme } = prepared.recipe
-  const parts = [prepared.source.name, board.profile.id, board.target.name, ...(scheme === 'full-int8' ? [] : [scheme])]
+  const parts = [
+    prepared.source.name,
+    board.profile.id,
+    board.target.name,
+    ...(scheme === 'full-int8' ? [] : [scheme]),
+  ]
   const stem = join(request.store, 'artifacts', parts.join('-').replace(/[^A-Za-z0-9._-]/g, '-'))
   // two boards of one profile may differ in what their CPUs can do: neither's artifact replaces the other's
   const alike = [...before.values()].filter(
     ({ folder }) => folder === stem || folder.startsWith(`${stem}~`),
   ).length
   const folder = alike === 0 ? stem : `${stem}~${alike + 1}`
-  const host = board.target.finish ? await openCompilerHost(request.edgetpuCompiler, request.connection, progress) : null
+  const host = board.target.finish
+    ? await openCompilerHost(request.edgetpuCompiler, request.connection, progress)
+    : null
   try {
     const compiled = await compileFor(prepared, board, folder, progress, host)
     before.set(key, compiled)

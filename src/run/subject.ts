@@ -10,24 +10,46 @@ import type { Progress } from '../progress.ts'
 
 /** What a command is given: an artifact folder, or any model file as it is. */
 export type Subject =
-  | { readonly kind: 'artifact'; readonly folder: string; readonly manifest: Manifest; readonly modelPath: string; readonly bytes: number; readonly sha256: string }
+  | {
+      readonly kind: 'artifact'
+      readonly folder: string
+      readonly manifest: Manifest
+      readonly modelPath: string
+      readonly bytes: number
+      readonly sha256: string
+    }
   | { readonly kind: 'model'; readonly path: string; readonly bytes: number; readonly sha256: string }
 
 export async function openSubject(spec: string): Promise<Subject> {
   const path = resolve(spec)
   const found = await stat(path).catch((cause: unknown) => {
-    throw new EdgewrightError('MODEL_NOT_FOUND', 'There is no such model or artifact.', { where: path, hint: 'Name a model file, or a folder made by edgewright compile.', cause })
+    throw new EdgewrightError('MODEL_NOT_FOUND', 'There is no such model or artifact.', {
+      where: path,
+      hint: 'Name a model file, or a folder made by edgewright compile.',
+      cause,
+    })
   })
   if (found.isDirectory()) {
     const manifest = await readArtifact(path)
     const model = manifest.files.find((file) => file.path === manifest.model)!
-    return { kind: 'artifact', folder: path, manifest, modelPath: join(path, manifest.model), bytes: model.bytes, sha256: model.sha256 }
+    return {
+      kind: 'artifact',
+      folder: path,
+      manifest,
+      modelPath: join(path, manifest.model),
+      bytes: model.bytes,
+      sha256: model.sha256,
+    }
   }
   return { kind: 'model', path, bytes: found.size, sha256: await sha256OfFile(path) }
 }
 
 /** A model file with static shapes, ready for a runner: its path is the user's own where nothing had to be bound. */
-export async function staticModel(path: string, shapes: Readonly<Record<string, readonly number[]>>, progress: Progress) {
+export async function staticModel(
+  path: string,
+  shapes: Readonly<Record<string, readonly number[]>>,
+  progress: Progress,
+) {
   const source = await openSource({ model: path, shapes }, progress)
   return { source, bytes: source.floatModel, sha256: sha256(source.floatModel) }
 }

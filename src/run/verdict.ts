@@ -28,10 +28,16 @@ export function verdictOf(input: VerdictInput): NonNullable<RunResult['verdict']
     return { choice: 'undecided', sentence: `Emulated, so speed is not judged: ${input.name} is ${known}.` }
   }
   const facts = [speedFact(input), sizeFact(input), accuracyFact(input)].filter(Boolean).join(', ')
-  if (losesAccuracy(input)) return { choice: 'float', sentence: `Float: ${input.name} loses accuracy beyond chance (${facts}).` }
-  if (input.speedup === null) return { choice: 'undecided', sentence: `Not measured side by side${facts ? `: ${facts}` : ''}.` }
+  if (losesAccuracy(input))
+    return { choice: 'float', sentence: `Float: ${input.name} loses accuracy beyond chance (${facts}).` }
+  if (input.speedup === null)
+    return { choice: 'undecided', sentence: `Not measured side by side${facts ? `: ${facts}` : ''}.` }
   if (input.speedup >= 1 + equalSpeed) return { choice: 'int8', sentence: `${input.name}: ${facts}.` }
-  if (input.speedup <= 1 - equalSpeed) return { choice: 'float', sentence: `Float is the better choice here unless size matters more: ${facts}.` }
+  if (input.speedup <= 1 - equalSpeed)
+    return {
+      choice: 'float',
+      sentence: `Float is the better choice here unless size matters more: ${facts}.`,
+    }
   return { choice: 'either', sentence: `Equal in speed: ${facts}.` }
 }
 
@@ -49,7 +55,13 @@ export function verdictWarnings(input: VerdictInput): Warning[] {
 }
 
 function losesAccuracy({ accuracy, mcNemarP }: VerdictInput): boolean {
-  return accuracy?.drop !== null && accuracy?.drop !== undefined && accuracy.drop > 0.01 && mcNemarP !== null && mcNemarP < significance
+  return (
+    accuracy?.drop !== null &&
+    accuracy?.drop !== undefined &&
+    accuracy.drop > 0.01 &&
+    mcNemarP !== null &&
+    mcNemarP < significance
+  )
 }
 
 function speedFact({ speedup, fixedRate }: VerdictInput): string | null {
@@ -69,5 +81,7 @@ function accuracyFact({ accuracy }: VerdictInput): string | null {
     const points = -accuracy.drop * 100
     return `${accuracy.metric} ${points >= 0 ? '+' : '−'}${Math.abs(points).toFixed(1)} points`
   }
-  return accuracy.agreement === null ? null : `agrees with float on ${(accuracy.agreement * 100).toFixed(1)} %`
+  return accuracy.agreement === null
+    ? null
+    : `agrees with float on ${(accuracy.agreement * 100).toFixed(1)} %`
 }

@@ -9,10 +9,17 @@ export const bench: Command = {
   describe: 'Measure an artifact or any model file on a board',
   positionals: { subject: { type: 'string', describe: 'An artifact folder, or any .onnx file as it is' } },
   options: {
-    device: { type: 'string', default: 'local:', describe: 'pi@host, ssh://user@host:port, local: or a name of edgewright devices' },
+    device: {
+      type: 'string',
+      default: 'local:',
+      describe: 'pi@host, ssh://user@host:port, local: or a name of edgewright devices',
+    },
     ...measureOptions,
     operators: { type: 'boolean', describe: 'Also the time by operator (in a session of its own)' },
-    attach: { type: 'string', describe: 'Collect a run that was started before and whose connection was lost' },
+    attach: {
+      type: 'string',
+      describe: 'Collect a run that was started before and whose connection was lost',
+    },
     'raw-samples': { type: 'boolean', describe: 'Put every latency into the JSON' },
     ...deviceOptions,
     ...modelOptions,
@@ -37,7 +44,12 @@ export const bench: Command = {
     )
     const { rawLatencyNs, ...document } = result
     return {
-      json: { schemaVersion: 1, ...document, ...(flag(args, 'raw-samples') ? { rawLatencyNs } : {}), warnings: context.progress.warnings },
+      json: {
+        schemaVersion: 1,
+        ...document,
+        ...(flag(args, 'raw-samples') ? { rawLatencyNs } : {}),
+        warnings: context.progress.warnings,
+      },
       text: describeBench(result),
     }
   },

@@ -9,9 +9,17 @@ export const compile: Command = {
   describe: 'Make the artifact that a board runs best',
   positionals: { model: { type: 'string', describe: 'The trained network (.onnx)' } },
   options: {
-    profile: { type: 'string', describe: 'A board (edgewright profiles) or the path of a profile', default: 'this-computer' },
+    profile: {
+      type: 'string',
+      describe: 'A board (edgewright profiles) or the path of a profile',
+      default: 'this-computer',
+    },
     target: { type: 'string', describe: "A runtime (edgewright targets); default: the profile's best" },
-    out: { type: 'string', alias: 'o', describe: 'Folder of the artifact (default artifacts/<model>-<profile>)' },
+    out: {
+      type: 'string',
+      alias: 'o',
+      describe: 'Folder of the artifact (default artifacts/<model>-<profile>)',
+    },
     ...dataOptions,
     ...recipeOptions,
     ...edgetpuOptions,
@@ -25,11 +33,16 @@ export const compile: Command = {
     const { compileModel, describeCompiled } = await import('../../compile/compile.ts')
     const recipe = await recipeOf(args)
     const { openCompilerHost } = await import('../../run/compiler-host.ts')
-    const compilerHost = await openCompilerHost(text(args, 'edgetpu-compiler'), connectionOf(args, context), context.progress)
+    const compilerHost = await openCompilerHost(
+      text(args, 'edgetpu-compiler'),
+      connectionOf(args, context),
+      context.progress,
+    )
     const compiled = await compileModel(
       {
         model: text(args, 'model')!,
         shapes: shapesOf(args),
+        signature: text(args, 'signature'),
         data: text(args, 'data'),
         calibrationData: text(args, 'calibration-data'),
         metric: text(args, 'metric'),

@@ -8,15 +8,29 @@ export const deploy: Command = {
   describe: 'Put an artifact on a board, whole or not at all',
   positionals: { artifact: { type: 'string', describe: 'An artifact folder made by compile' } },
   options: {
-    device: { type: 'string', demandOption: true, describe: 'pi@host, ssh://user@host:port, local: or a name of edgewright devices' },
+    device: {
+      type: 'string',
+      demandOption: true,
+      describe: 'pi@host, ssh://user@host:port, local: or a name of edgewright devices',
+    },
     name: { type: 'string', describe: "The release's name on the board (default: the artifact's)" },
     ...deviceOptions,
   },
-  examples: [['deploy artifacts/net-raspberry-pi-5 --device pi@board --name net', 'The model is then at ~/.local/share/edgewright/releases/net/current/']],
+  examples: [
+    [
+      'deploy artifacts/net-raspberry-pi-5 --device pi@board --name net',
+      'The model is then at ~/.local/share/edgewright/releases/net/current/',
+    ],
+  ],
   async run(args, context) {
     const { deployTo } = await import('../../run/deploy.ts')
     const release = await deployTo(
-      { artifact: text(args, 'artifact')!, device: text(args, 'device')!, name: text(args, 'name'), connection: connectionOf(args, context) },
+      {
+        artifact: text(args, 'artifact')!,
+        device: text(args, 'device')!,
+        name: text(args, 'name'),
+        connection: connectionOf(args, context),
+      },
       context.progress,
     )
     const state = release.alreadyThere ? 'was there already' : 'is in place'

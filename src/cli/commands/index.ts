@@ -12,4 +12,16 @@ import { runtimes } from './runtimes.ts'
 import { targets } from './targets.ts'
 
 /** In the order of `--help`: the main job first. */
-export const commands: readonly Command[] = [run, inspect, compile, evaluate, deploy, bench, devices, profiles, targets, runtimes, runs]
+export const commands: readonly Command[] = [
+  run,
+  inspect,
+  compile,
+  evaluate,
+  deploy,
+  bench,
+  devices,
+  profiles,
+  targets,
+  runtimes,
+  runs,
+]

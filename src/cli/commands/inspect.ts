@@ -9,18 +9,33 @@ export const inspect: Command = {
   positionals: { model: { type: 'string', describe: 'The trained network (.onnx)' } },
   options: {
     target: { type: 'string', describe: 'A runtime (edgewright targets)' },
-    profile: { type: 'string', describe: 'A board (edgewright profiles) or the path of a profile', default: 'this-computer' },
+    profile: {
+      type: 'string',
+      describe: 'A board (edgewright profiles) or the path of a profile',
+      default: 'this-computer',
+    },
     graph: { type: 'boolean', describe: 'Print the graph as Edgewright reads it' },
     ...modelOptions,
   },
-  examples: [['inspect net.onnx --profile raspberry-pi-5', 'What would run in int8 there, what in float, and why']],
+  examples: [
+    ['inspect net.onnx --profile raspberry-pi-5', 'What would run in int8 there, what in float, and why'],
+  ],
   async run(args, context) {
     const { inspectModel, describeInspection } = await import('../../compile/inspect.ts')
     const inspection = await inspectModel(
-      { model: text(args, 'model')!, shapes: shapesOf(args), profile: text(args, 'profile')!, target: text(args, 'target') },
+      {
+        model: text(args, 'model')!,
+        shapes: shapesOf(args),
+        signature: text(args, 'signature'),
+        profile: text(args, 'profile')!,
+        target: text(args, 'target'),
+      },
       context.progress,
     )
     const { graph, ...document } = inspection
-    return { json: { schemaVersion: 1, ...document }, text: describeInspection(inspection, flag(args, 'graph')) }
+    return {
+      json: { schemaVersion: 1, ...document },
+      text: describeInspection(inspection, flag(args, 'graph')),
+    }
   },
 }

@@ -2,20 +2,40 @@ import { exitCodes } from '../../error.ts'
 import { recipeOf, rateHzOf, shapesOf, threadsOf, affinityOf } from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
-import { dataOptions, deviceOptions, edgetpuOptions, measureOptions, modelOptions, recipeOptions } from '../options.ts'
+import {
+  dataOptions,
+  deviceOptions,
+  edgetpuOptions,
+  measureOptions,
+  modelOptions,
+  recipeOptions,
+} from '../options.ts'
 
 export const run: Command = {
   name: 'run',
   usage: '[model]',
   describe: 'From the float file to a table and a report: compile, deploy, measure float beside int8',
-  positionals: { model: { type: 'string', describe: 'The trained network (.onnx); default: of edgewright.yaml' } },
+  positionals: {
+    model: { type: 'string', describe: 'The trained network (.onnx); default: of edgewright.yaml' },
+  },
   options: {
     config: { type: 'string', describe: 'Configuration (default ./edgewright.yaml where no model is named)' },
-    device: { type: 'string', array: true, describe: 'A board: pi@host, ssh://…, local: or a name of edgewright devices (repeat for more)' },
-    profile: { type: 'string', describe: 'A board or the path of a profile; default: what the device turns out to be' },
+    device: {
+      type: 'string',
+      array: true,
+      describe: 'A board: pi@host, ssh://…, local: or a name of edgewright devices (repeat for more)',
+    },
+    profile: {
+      type: 'string',
+      describe: 'A board or the path of a profile; default: what the device turns out to be',
+    },
     target: { type: 'string', describe: "A runtime (edgewright targets); default: the profile's best" },
     report: { type: 'string', describe: 'Write the HTML report there' },
-    'fail-if': { type: 'string', array: true, describe: "A limit, e.g. 'latency.p99 > 33ms' or 'accuracy.drop > 1%'" },
+    'fail-if': {
+      type: 'string',
+      array: true,
+      describe: "A limit, e.g. 'latency.p99 > 33ms' or 'accuracy.drop > 1%'",
+    },
     ...dataOptions,
     ...recipeOptions,
     scheme: { type: 'string', describe: 'full-int8, float, … or several, e.g. float,full-int8: a row each' },
@@ -38,6 +58,7 @@ export const run: Command = {
       model: text(args, 'model'),
       config: text(args, 'config'),
       shapes: shapesOf(args),
+      signature: text(args, 'signature'),
       data: text(args, 'data'),
       calibrationData: text(args, 'calibration-data'),
       metric: text(args, 'metric'),
