@@ -33,32 +33,61 @@ export function chooseBoard(request: BoardRequest, progress: Progress): Board {
 }
 
 /** For a board that was asked what it is. */
-export function boardOfDevice(profile: Profile, facts: DeviceFacts, request: Omit<BoardRequest, 'profile'>, progress: Progress): Board {
+export function boardOfDevice(
+  profile: Profile,
+  facts: DeviceFacts,
+  request: Omit<BoardRequest, 'profile'>,
+  progress: Progress,
+): Board {
   return boardOf(withFacts(profile, facts), request, progress, facts)
 }
 
-function boardOf(profile: Profile, request: Omit<BoardRequest, 'profile'>, progress: Progress, facts?: DeviceFacts): Board {
+function boardOf(
+  profile: Profile,
+  request: Omit<BoardRequest, 'profile'>,
+  progress: Progress,
+  facts?: DeviceFacts,
+): Board {
   const built = Object.values(targets).filter((target): target is Target => target.available)
   const name = request.target ?? chosenName(profile, built, progress, facts)
   const target = findTarget(name, built)
   if (request.target && facts) refuseTargetOnSystem(profile, target.name, facts)
   if (!target.schemes.includes(request.recipe.scheme))
-    throw new EdgewrightError('TARGET_CANNOT_RUN', `The target ${target.name} does not take the scheme ${request.recipe.scheme}.`, {
-      where: profile.id,
-      saw: `schemes of ${target.name}: ${target.schemes.join(', ')}`,
-      hint: 'Choose one of these with --scheme.',
-    })
+    throw new EdgewrightError(
+      'TARGET_CANNOT_RUN',
+      `The target ${target.name} does not take the scheme ${request.recipe.scheme}.`,
+      {
+        where: profile.id,
+        saw: `schemes of ${target.name}: ${target.schemes.join(', ')}`,
+        hint: 'Choose one of these with --scheme.',
+      },
+    )
   const constraints = compileConstraints(profile, target.name)
   if (request.recipe.scheme !== 'float' && !constraints.int8Allowed)
-    throw new EdgewrightError('TARGET_CANNOT_RUN', `${profile.name} does not compute in int8 with ${target.name}.`, {
-      where: profile.id,
-      saw: constraints.notes.map((note) => note.sentence).join(' '),
-      hint: 'Use --scheme float, or another --target.',
-    })
-  return { profile, target, options: optionsOf(constraints, request.recipe), constraints, reasons: constraints.notes }
+    throw new EdgewrightError(
+      'TARGET_CANNOT_RUN',
+      `${profile.name} does not compute in int8 with ${target.name}.`,
+      {
+        where: profile.id,
+        saw: constraints.notes.map((note) => note.sentence).join(' '),
+        hint: 'Use --scheme float, or another --target.',
+      },
+    )
+  return {
+    profile,
+    target,
+    options: optionsOf(constraints, request.recipe),
+    constraints,
+    reasons: constraints.notes,
+  }
 }
 
-function chosenName(profile: Profile, built: readonly Target[], progress: Progress, facts: DeviceFacts | undefined): string {
+function chosenName(
+  profile: Profile,
+  built: readonly Target[],
+  progress: Progress,
+  facts: DeviceFacts | undefined,
+): string {
   const { target, warnings } = chooseTarget(
     profile,
     built.map((entry) => entry.name),
@@ -73,7 +102,10 @@ function findTarget(name: string, built: readonly Target[]): Target {
   if (found) return found
   const planned = Object.values(targets).find((target) => target.name === name)
   if (planned && !planned.available)
-    throw new EdgewrightError('TARGET_UNKNOWN', `The target ${name} is not built in this version.`, { where: '--target', hint: planned.meanwhile })
+    throw new EdgewrightError('TARGET_UNKNOWN', `The target ${name} is not built in this version.`, {
+      where: '--target',
+      hint: planned.meanwhile,
+    })
   throw new EdgewrightError('TARGET_UNKNOWN', `There is no target named ${JSON.stringify(name)}.`, {
     where: '--target',
     saw: `known: ${Object.keys(targets).join(', ')}`,
@@ -84,9 +116,13 @@ function optionsOf(constraints: CompileConstraints, recipe: Recipe): TargetOptio
   const narrowed: BoardConstraint[] = []
   const sentence = constraints.notes.map((note) => note.sentence).join(' ')
   if (!constraints.perChannelAllowed) narrowed.push({ kind: 'per-tensor-weights', sentence })
-  if (constraints.perChannelOperators) narrowed.push({ kind: 'per-channel-only', operators: constraints.perChannelOperators, sentence })
+  if (constraints.perChannelOperators)
+    narrowed.push({ kind: 'per-channel-only', operators: constraints.perChannelOperators, sentence })
   return {
-    cpu: { architecture: constraints.cpu.architecture as 'aarch64' | 'x86_64', features: constraints.cpu.features },
+    cpu: {
+      architecture: constraints.cpu.architecture as 'aarch64' | 'x86_64',
+      features: constraints.cpu.features,
+    },
     scheme: recipe.scheme,
     io: recipe.io,
     activationRange: { kind: 'min-max' },

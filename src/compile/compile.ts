@@ -60,7 +60,12 @@ export async function compileModel(request: CompileRequest, progress: Progress):
   const prepared = await prepareCompile(request, progress)
   try {
     requireKnownNodes(prepared)
-    const folder = request.out ?? join('artifacts', [prepared.source.name, board.profile.id, ...(request.target ? [request.target] : [])].join('-'))
+    const folder =
+      request.out ??
+      join(
+        'artifacts',
+        [prepared.source.name, board.profile.id, ...(request.target ? [request.target] : [])].join('-'),
+      )
     return await compileFor(prepared, board, folder, progress, request.compilerHost ?? null)
   } finally {
     await prepared.close()
@@ -69,7 +74,11 @@ export async function compileModel(request: CompileRequest, progress: Progress):
 
 /** A misspelt name would leave in int8 what was to stay in float. */
 export function requireKnownNodes({ source, recipe }: Pick<Prepared, 'source' | 'recipe'>): void {
-  const names = new Set([source.original, source.graph].flatMap((graph) => graph.nodes.flatMap((node) => [node.name, ...node.outputs])))
+  const names = new Set(
+    [source.original, source.graph].flatMap((graph) =>
+      graph.nodes.flatMap((node) => [node.name, ...node.outputs]),
+    ),
+  )
   const unknown = recipe.keepFloat.filter((name) => !names.has(name))
   if (unknown.length === 0) return
   throw new EdgewrightError('RECIPE_INVALID', 'The recipe keeps in float what is not in the network.', {
@@ -105,7 +114,11 @@ export async function prepareCompile(
 }
 
 /** The part that does: tailors the prepared network to one board and writes the artifact. */
-export async function compileFor(prepared: Prepared, board: Board, folder: string, progress: Progress,
+export async function compileFor(
+  prepared: Prepared,
+  board: Board,
+  folder: string,
+  progress: Progress,
   compilerHost: CompilerHost | null = null,
 ): Promise<Compiled> {
   const { source, samples, recipe } = prepared
@@ -134,7 +147,12 @@ export async function compileFor(prepared: Prepared, board: Board, folder: strin
 }
 
 /** A vendor's compiler has the last word where a target has one; what it made cannot run on this computer any more. */
-async function finishChosen(board: Board, chosen: Chosen, host: CompilerHost | null, progress: Progress): Promise<Chosen> {
+async function finishChosen(
+  board: Board,
+  chosen: Chosen,
+  host: CompilerHost | null,
+  progress: Progress,
+): Promise<Chosen> {
   if (!board.target.finish) return chosen
   if (host) progress.stage('vendor compiler', host.label)
   const { emitted, decisions } = await board.target.finish(chosen.emitted, host, progress.signal)
@@ -147,7 +165,12 @@ async function finishChosen(board: Board, chosen: Chosen, host: CompilerHost | n
   return { ...chosen, emitted, decisions: [...chosen.decisions, ...decisions] }
 }
 
-async function measureQuality(prepared: Prepared, board: Board, chosen: Chosen, progress: Progress): Promise<Quality> {
+async function measureQuality(
+  prepared: Prepared,
+  board: Board,
+  chosen: Chosen,
+  progress: Progress,
+): Promise<Quality> {
   const { evaluation } = prepared.samples
   progress.stage('evaluate', `${evaluation.indices.length} samples`)
   const compiled = await runnableOf(chosen.emitted, board)
@@ -177,18 +200,31 @@ export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>
 
 function storedType(tensor: EmittedTensor): IntegerType | null {
   if (!tensor.quantization) return null
-  return { dtype: tensor.dtype as IntegerType['dtype'], scale: tensor.quantization.scales[0]!, zeroPoint: tensor.quantization.zeroPoints[0]! }
+  return {
+    dtype: tensor.dtype as IntegerType['dtype'],
+    scale: tensor.quantization.scales[0]!,
+    zeroPoint: tensor.quantization.zeroPoints[0]!,
+  }
 }
 
-function manifestOf(prepared: Prepared, board: Board, chosen: Chosen, labels: readonly string[] | null): Omit<Manifest, 'files'> {
+function manifestOf(
+  prepared: Prepared,
+  board: Board,
+  chosen: Chosen,
+  labels: readonly string[] | null,
+): Omit<Manifest, 'files'> {
   const { source, samples, recipe } = prepared
-  const signatures = new Map(source.model.inputSignatures.map((signature) => [signature.name, signature.dimensions]))
+  const signatures = new Map(
+    source.model.inputSignatures.map((signature) => [signature.name, signature.dimensions]),
+  )
   const tensor = (emitted: EmittedTensor): ManifestTensor => ({
     name: emitted.name,
     dtype: emitted.dtype,
     shape: [...emitted.shape],
     shapeSignature: [...(signatures.get(emitted.name) ?? emitted.shape)],
-    quantization: emitted.quantization ? { scale: emitted.quantization.scales[0]!, zeroPoint: emitted.quantization.zeroPoints[0]! } : null,
+    quantization: emitted.quantization
+      ? { scale: emitted.quantization.scales[0]!, zeroPoint: emitted.quantization.zeroPoints[0]! }
+      : null,
     layout: layoutOf(emitted, samples),
   })
   return {
@@ -216,7 +252,14 @@ function layoutOf(emitted: EmittedTensor, samples: Samples): string | null {
   return emitted.shape.length === 4 ? samples.evaluation.dataset.preprocessing.layout : null
 }
 
-function summaryOf(prepared: Prepared, board: Board, folder: string, manifest: Manifest, chosen: Chosen, quality: Quality) {
+function summaryOf(
+  prepared: Prepared,
+  board: Board,
+  folder: string,
+  manifest: Manifest,
+  chosen: Chosen,
+  quality: Quality,
+) {
   const { source, samples } = prepared
   const model = manifest.files.find((file) => file.path === manifest.model)!
   return {
@@ -270,9 +313,13 @@ export function describeCompiled(compiled: Compiled): string {
     `  fidelity   output SQNR ${Number.isFinite(quality.sqnrDb) ? `${quality.sqnrDb.toFixed(1)} dB` : 'exact'}${quality.agreement === null ? '' : `, agrees with float on ${percent(quality.agreement)} of ${quality.samples} samples`}`,
   ]
   if (quality.float !== null && quality.compiled !== null)
-    lines.push(`  ${quality.metric.padEnd(10)} float ${percent(quality.float)}, compiled ${percent(quality.compiled)}`)
+    lines.push(
+      `  ${quality.metric.padEnd(10)} float ${percent(quality.float)}, compiled ${percent(quality.compiled)}`,
+    )
   for (const candidate of compiled.candidates)
-    lines.push(`  ${(candidate.kept ? 'kept' : 'tried').padEnd(10)} ${candidate.name}: ${candidate.sqnrDb === null ? 'exact' : `${candidate.sqnrDb.toFixed(2)} dB`} on ${candidate.samples} held-out samples`)
+    lines.push(
+      `  ${(candidate.kept ? 'kept' : 'tried').padEnd(10)} ${candidate.name}: ${candidate.sqnrDb === null ? 'exact' : `${candidate.sqnrDb.toFixed(2)} dB`} on ${candidate.samples} held-out samples`,
+    )
   for (const { sentence, basis } of board.reasons) lines.push(`  board      ${sentence} (${basis})`)
   for (const { where, reason } of compiled.decisions) lines.push(`  decision   ${where}: ${reason}`)
   return lines.join('\n')

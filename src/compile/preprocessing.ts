@@ -29,7 +29,10 @@ export async function foldSourcePreprocessing(
   const notes = [...source.notes]
   const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
   const folded: Source = { ...source, original, graph, notes, floatModel: modelFileOf(original) }
-  return { source: folded, samples: await openSamples({ ...request, recipe: rawRecipe(request.recipe) }, folded, progress) }
+  return {
+    source: folded,
+    samples: await openSamples({ ...request, recipe: rawRecipe(request.recipe) }, folded, progress),
+  }
 }
 
 /** The same recipe for a network that does scale, mean and std itself. */

@@ -52,7 +52,8 @@ export async function compareQuality(
     throwIfAborted(progress.signal)
     const reference = await infer(float, sample)
     const candidate = await infer(compiled, sample)
-    for (const [position, tensor] of reference.entries()) meter.add(numbers(tensor), sameLength(tensor, candidate[position]!))
+    for (const [position, tensor] of reference.entries())
+      meter.add(numbers(tensor), sameLength(tensor, candidate[position]!))
     const first = reference[0]
     if (first && first.data.length > 1 && first.dtype.startsWith('float')) {
       comparable++
@@ -107,7 +108,9 @@ function named(runnable: Runnable, tensors: readonly Tensor[]): Map<string, Tens
 
 /** An output whose length depends on the data (boxes that were found) and differs is nothing but noise. */
 function sameLength(reference: Tensor, candidate: Tensor): ArrayLike<number> {
-  return candidate.data.length === reference.data.length ? numbers(candidate) : new Float32Array(reference.data.length)
+  return candidate.data.length === reference.data.length
+    ? numbers(candidate)
+    : new Float32Array(reference.data.length)
 }
 
 function numbers(tensor: Tensor): ArrayLike<number> {

@@ -31,7 +31,11 @@ export interface SamplePart {
 }
 
 /** Without data, seeded random inputs stand in, and everything made of them is marked. */
-export async function openSamples(request: SamplesRequest, source: Source, progress: Progress): Promise<Samples> {
+export async function openSamples(
+  request: SamplesRequest,
+  source: Source,
+  progress: Progress,
+): Promise<Samples> {
   const { recipe } = request
   const inputs = inputSpecsOf(source.original)
   if (!request.data && !request.calibrationData) return randomSamples(inputs, recipe, progress)
@@ -45,7 +49,12 @@ export async function openSamples(request: SamplesRequest, source: Source, progr
   const dataset = await openDataset(request.data ?? request.calibrationData!, inputs, options)
   const shared = { real: true, classNames: dataset.classNames }
   if (!request.calibrationData || !request.data) {
-    const splits = splitDataset(dataset.length, { ...sizesOf(dataset.length, recipe), evaluation: undefined }, recipe.seed, dataset.labels)
+    const splits = splitDataset(
+      dataset.length,
+      { ...sizesOf(dataset.length, recipe), evaluation: undefined },
+      recipe.seed,
+      dataset.labels,
+    )
     requireParts(dataset.length, splits)
     return {
       calibration: { dataset, indices: splits.calibration },
@@ -55,12 +64,26 @@ export async function openSamples(request: SamplesRequest, source: Source, progr
     }
   }
   // calibration and selection share the calibration data, so that evaluation sees all of the other
-  const calibrationSet = await openDataset(request.calibrationData, inputs, { ...options, classes: undefined })
-  const splits = splitDataset(calibrationSet.length, { ...sizesOf(calibrationSet.length, recipe), evaluation: 0 }, recipe.seed, calibrationSet.labels)
+  const calibrationSet = await openDataset(request.calibrationData, inputs, {
+    ...options,
+    classes: undefined,
+  })
+  const splits = splitDataset(
+    calibrationSet.length,
+    { ...sizesOf(calibrationSet.length, recipe), evaluation: 0 },
+    recipe.seed,
+    calibrationSet.labels,
+  )
   return {
     calibration: { dataset: calibrationSet, indices: splits.calibration },
     selection: { dataset: calibrationSet, indices: splits.selection },
-    evaluation: { dataset, indices: Array.from({ length: Math.min(dataset.length, recipe.evaluationSamples) }, (_, index) => index) },
+    evaluation: {
+      dataset,
+      indices: Array.from(
+        { length: Math.min(dataset.length, recipe.evaluationSamples) },
+        (_, index) => index,
+      ),
+    },
     ...shared,
   }
 }
@@ -70,18 +93,29 @@ function sizesOf(length: number, recipe: Recipe) {
   return {
     calibration: recipe.calibration.samples,
     // of two samples one calibrates and one evaluates
-    selection: recipe.selectionSamples ?? (length < 3 ? 0 : Math.min(64, Math.max(1, Math.floor(length / 4)))),
+    selection:
+      recipe.selectionSamples ?? (length < 3 ? 0 : Math.min(64, Math.max(1, Math.floor(length / 4)))),
   }
 }
 
 /** Ranges and figures from no sample at all would look like perfect ones. */
-function requireParts(length: number, { calibration, evaluation }: { readonly calibration: readonly number[]; readonly evaluation: readonly number[] }): void {
+function requireParts(
+  length: number,
+  {
+    calibration,
+    evaluation,
+  }: { readonly calibration: readonly number[]; readonly evaluation: readonly number[] },
+): void {
   if (calibration.length > 0 && evaluation.length > 0) return
-  throw new EdgewrightError('DATA_EMPTY', `No sample is left ${calibration.length === 0 ? 'to calibrate on' : 'to evaluate on'}.`, {
-    where: '--data',
-    saw: `${length} in all, ${calibration.length} for calibration, ${evaluation.length} for evaluation`,
-    hint: 'Give two samples at least, or others to calibrate on with --calibration-data.',
-  })
+  throw new EdgewrightError(
+    'DATA_EMPTY',
+    `No sample is left ${calibration.length === 0 ? 'to calibrate on' : 'to evaluate on'}.`,
+    {
+      where: '--data',
+      saw: `${length} in all, ${calibration.length} for calibration, ${evaluation.length} for evaluation`,
+      hint: 'Give two samples at least, or others to calibrate on with --calibration-data.',
+    },
+  )
 }
 
 function randomSamples(inputs: readonly InputSpec[], recipe: Recipe, progress: Progress): Samples {
@@ -109,7 +143,8 @@ export function samplesOf(part: SamplePart, signal: AbortSignal): AsyncGenerator
 export function inputSpecsOf(graph: Graph): InputSpec[] {
   return graph.inputs.map((name) => {
     const value = graph.values.get(name)
-    if (!value) throw new EdgewrightError('GRAPH_INVALID', 'An input of the graph has no type.', { where: name })
+    if (!value)
+      throw new EdgewrightError('GRAPH_INVALID', 'An input of the graph has no type.', { where: name })
     return { name, dtype: value.type.dtype, shape: value.type.shape }
   })
 }
