@@ -76,13 +76,19 @@ function headline(results: readonly RunResult[]): string {
     .concat('.')
 }
 
+/** An emulator's times are no board's. */
+function medianText({ conditions }: RunResult, latency: RunResult['latency'] | undefined): string {
+  if (!latency) return '–'
+  return conditions?.emulated ? 'emulated' : formatNs(latency.p50Ns)
+}
+
 function overview(results: readonly RunResult[]): Markup {
   return markup`<section class="card"><h2>All devices</h2><p class="quiet">Median time of one inference.</p><div class="scroll"><table class="overview" style="margin-top:12px">
 <thead><tr><th>device</th><th class="hide-narrow">threads</th><th><span class="key float"></span>float</th><th><span class="key int8"></span>int8</th><th>speed</th><th class="hide-narrow">accuracy</th><th class="hide-narrow">agreement</th><th>ship</th></tr></thead>
 <tbody>${results.map(
     (result, i) => markup`<tr><td><a href="#device-${i}" style="color:inherit">${result.device}</a></td>
-<td class="hide-narrow">${result.threads}</td><td>${result.baseline?.latency ? formatNs(result.baseline.latency.p50Ns) : '–'}</td><td>${result.latency ? formatNs(result.latency.p50Ns) : '–'}</td>
-<td class="main">${result.speedup === null ? '–' : formatRatio(result.speedup)}</td><td class="hide-narrow">${typeof result.accuracy?.drop === 'number' ? formatPoints(-result.accuracy.drop) : '–'}</td>
+<td class="hide-narrow">${result.threads}</td><td>${medianText(result, result.baseline?.latency)}</td><td>${medianText(result, result.latency)}</td>
+<td class="main">${result.speedup === null || result.conditions?.emulated ? '–' : formatRatio(result.speedup)}</td><td class="hide-narrow">${typeof result.accuracy?.drop === 'number' ? formatPoints(-result.accuracy.drop) : '–'}</td>
 <td class="hide-narrow">${typeof result.accuracy?.agreement === 'number' ? formatShare(result.accuracy.agreement) : '–'}</td><td>${result.status === 'ok' ? (result.verdict?.choice ?? '–') : markup`<span class="bad">${result.status}</span>`}</td></tr>`,
   )}</tbody></table></div></section>`
 }

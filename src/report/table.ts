@@ -119,7 +119,8 @@ const columns: readonly Column[] = [
     align: 'right',
     priority: 8,
     float: () => '',
-    int8: ({ speedup, conditions }) => (speedup === null ? '' : conditions?.emulated ? `(${formatRatio(speedup)})` : formatRatio(speedup)),
+    int8: ({ speedup, conditions }) =>
+      speedup === null ? '' : conditions?.emulated ? `(${formatRatio(speedup)})` : formatRatio(speedup),
   },
   {
     title: 'peak memory',
@@ -194,7 +195,10 @@ function notes(result: RunResult, width: number, paint: Paint): string[] {
   if (result.calibrated === false)
     say('Not calibrated: ranges come from random inputs, so accuracy means nothing yet.', 'yellow')
   if (result.conditions?.emulated)
-    say(`Emulated (${printable(result.conditions.emulated)}): times are the emulator’s, not a board’s, and their ratio is no forecast.`, 'yellow')
+    say(
+      `Emulated (${printable(result.conditions.emulated)}): times are the emulator’s, not a board’s, and their ratio is no forecast.`,
+      'yellow',
+    )
   for (const { code, message, hint } of result.warnings)
     say(`warning ${code}: ${printable(message)} ${printable(hint)}`, 'yellow')
   return lines.length === 0 ? [] : [paint(printable(result.device), 'bold'), ...lines]

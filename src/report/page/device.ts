@@ -103,7 +103,9 @@ function figures(result: RunResult): Markup {
       accuracy.agreement !== null &&
       row('Agrees with float', '', formatShare(accuracy.agreement), ''),
     typeof accuracy?.sqnrDb === 'number' && row('Output SQNR', '', formatDb(accuracy.sqnrDb), ''),
-    ...latencyRows(baseline?.latency ?? null, latency, speedup),
+    ...(result.conditions?.emulated
+      ? [row('Latency', 'emulated', 'emulated', '')]
+      : latencyRows(baseline?.latency ?? null, latency, speedup)),
     row('Peak memory', bytes(baseline?.memory?.peakRssBytes), bytes(memory?.peakRssBytes), ''),
     row('Energy', '', energy.value === null ? '–' : formatMicrojoules(energy.value), ''),
   ]
