@@ -6,9 +6,10 @@ import { declaredDtypeKinds, inferTypes, realType } from '../../graph/infer.ts'
 import type { Op } from '../../graph/ops.ts'
 import type { Constant, Graph, NodeSource, Quantization, TensorType } from '../../graph/types.ts'
 import { byteLength } from '../../tensor.ts'
-import { NotExpressible, type Turning } from './read-operator.ts'
+import { NotExpressible } from './read-operator.ts'
 import { declaredType } from './read-tensor.ts'
 import type { TfliteModel, TfliteTensor } from './schema.ts'
+import type { Turning } from './turn.ts'
 
 /** As for other formats: no honest tensor has more axes. */
 const mostRank = 64

@@ -6,16 +6,10 @@ import type { Table } from './flat-table.ts'
 import { type FusedActivation, fusedActivations, type OptionsName, optionTables } from './options.ts'
 import type { GraphInReading } from './read-graph.ts'
 import type { TfliteOperator } from './schema.ts'
+import type { Turning } from './turn.ts'
 
 /** Why an operator cannot be said in our op set as it stands in the file; it is then carried verbatim. */
 export class NotExpressible extends Error {}
-
-/** How a constant of the file is turned for our op set: named, so that a shared tensor is turned once. */
-export interface Turning {
-  readonly name: string
-  turn(constant: Constant): Constant
-  quantization(quantization: Quantization | null): Quantization | null
-}
 
 /** One operator being read: its operands with their types, and what is made of it. */
 export class OperatorInReading {

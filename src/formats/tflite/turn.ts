@@ -1,7 +1,14 @@
-import type { Turning } from './read-operator.ts'
+import type { Constant, Quantization } from '../../graph/types.ts'
 import { transposeConstant, transposeQuantization } from './weights.ts'
 
-function transposing(name: string, perm: readonly number[]): Turning {
+/** How a constant is turned between the file's order and ours: named, so that a shared one is turned once. */
+export interface Turning {
+  readonly name: string
+  turn(constant: Constant): Constant
+  quantization(quantization: Quantization | null): Quantization | null
+}
+
+export function transposing(name: string, perm: readonly number[]): Turning {
   return {
     name,
     turn: (constant) => transposeConstant(constant, perm),

@@ -14,6 +14,7 @@ import {
   type TfliteTensor,
   tensorTypeOf,
 } from './schema.ts'
+import type { Turning } from './turn.ts'
 import { operatorVersion } from './versions.ts'
 
 /** Options of one operator, by the name of their table. */
@@ -31,15 +32,24 @@ export function options<K extends OptionsName>(
 
 type Buffer = NonNullable<TfliteModel['buffers']>[number]
 
+/** A dequantization of a constant, and the operators that it becomes: one for each order that its readers want. */
+interface Widening {
+  readonly stored: string
+  readonly result: string
+  readonly operators: TfliteOperator[]
+}
+
 /** A .tflite network in the making: tensors, buffers and operators in the order in which they are asked for. */
 export class NetworkInWriting {
   readonly graph: Graph
   readonly tensors: TfliteTensor[] = []
-  readonly operators: TfliteOperator[] = []
   readonly codes: TfliteOperatorCode[] = []
   /** The first is empty: it stands for no data. */
   readonly buffers: Buffer[] = [{ data: null, offset: 0, size: 0 }]
   readonly versions: { opType: string; version: number }[] = []
+  /** A widening's place is kept where the graph has it, before all that read it. */
+  readonly #places: (TfliteOperator | Widening)[] = []
+  readonly #widenings = new Map<string, Widening>()
   readonly #types: TensorType[] = []
   readonly #byValue = new Map<string, number>()
   readonly #byTurning = new Map<string, number>()
@@ -75,6 +85,8 @@ export class NetworkInWriting {
     const { type, constant } = this.value(name)
     const tensor = this.#add(name, type, constant)
     this.#byValue.set(name, tensor)
+    const widening = this.#widenings.get(name)
+    if (widening) this.#widen(widening, this.tensor(widening.stored), tensor)
     return tensor
   }
 
@@ -83,23 +95,39 @@ export class NetworkInWriting {
     this.#byValue.set(name, tensor)
   }
 
-  /** A constant value in the order of the file, made once for each way of turning it. */
-  turned(
-    name: string,
-    how: string,
-    turn: (constant: Constant) => Constant,
-    quantization: Quantization | null,
-  ): number {
-    const key = `${name} ${how}`
+  /**
+   * A constant in the order of the file, made once for each way of turning it; where it is dequantized while the
+   * network runs, what is stored is turned, so that kernels see weights that never change. Null for what is computed.
+   */
+  turned(name: string, turning: Turning): number | null {
+    const widening = this.#widenings.get(name)
+    const { type, constant } = this.value(widening?.stored ?? name)
+    if (!constant) return null
+    const key = `${name} ${turning.name}`
     const known = this.#byTurning.get(key)
     if (known !== undefined) return known
-    const constant = turn(this.value(name).constant!)
-    const alone =
-      !this.#byValue.has(name) && ![...this.#byTurning.keys()].some((k) => k.startsWith(`${name} `))
-    const type = { dtype: constant.dtype, shape: constant.shape, quantization }
-    const tensor = this.#add(alone ? name : this.#fresh(`${name}/${how}`), type, constant)
+    const like = this.#nameOfTurned(name, turning)
+    let tensor: number
+    if (widening) {
+      const stored = this.turned(widening.stored, turning)!
+      tensor = this.#add(like, { ...this.value(name).type, shape: this.type(stored).shape }, null)
+      this.#widen(widening, stored, tensor)
+    } else {
+      const stored = turning.turn(constant)
+      const quantization = turning.quantization(type.quantization)
+      tensor = this.#add(like, { dtype: stored.dtype, shape: stored.shape, quantization }, stored)
+    }
     this.#byTurning.set(key, tensor)
     return tensor
+  }
+
+  /** Its own name where nothing else goes by it. */
+  #nameOfTurned(name: string, turning: Turning): string {
+    const alone =
+      !this.#byValue.has(name) &&
+      !this.graph.outputs.includes(name) &&
+      ![...this.#byTurning.keys()].some((key) => key.startsWith(`${name} `))
+    return alone ? name : this.#fresh(`${name}/${turning.name}`)
   }
 
   /** A constant that the file needs as an operand; equal ones are one tensor. */
@@ -163,8 +191,35 @@ export class NetworkInWriting {
 
   // -- operators ---------------------------------------------------------------------------------------------------
 
+  /** In the order of the graph. A widening that nothing asked for is written as it stands. */
+  finishOperators(): TfliteOperator[] {
+    for (const { result, operators } of this.#widenings.values())
+      if (operators.length === 0) this.tensor(result)
+    return this.#places.flatMap((place) => ('stored' in place ? place.operators : [place]))
+  }
+
+  /** Keeps a place for the dequantization of a constant, which is written in the orders that are asked for. */
+  addWidening(stored: string, result: string): void {
+    const widening = { stored, result, operators: [] }
+    this.#widenings.set(result, widening)
+    this.#places.push(widening)
+  }
+
+  #widen({ operators }: Widening, stored: number, result: number): void {
+    operators.push(this.#builtIn('DEQUANTIZE', [stored], [result]))
+  }
+
   /** Adds a built-in operator in the version that its types and options need; −1 is an absent operand. */
   add(opType: string, inputs: readonly number[], outputs: readonly number[], given?: Options): void {
+    this.#places.push(this.#builtIn(opType, inputs, outputs, given))
+  }
+
+  #builtIn(
+    opType: string,
+    inputs: readonly number[],
+    outputs: readonly number[],
+    given?: Options,
+  ): TfliteOperator {
     const version = operatorVersion(opType, {
       inputs: inputs.map((tensor) => (tensor < 0 ? null : this.type(tensor))),
       outputs: outputs.map((tensor) => this.type(tensor)),
@@ -172,7 +227,7 @@ export class NetworkInWriting {
     })
     this.versions.push({ opType, version })
     const code = operatorCode(opType)
-    this.#push(
+    return this.#coded(
       {
         deprecatedBuiltinCode: Math.min(code, extendedCodes),
         builtinCode: code,
@@ -202,15 +257,12 @@ export class NetworkInWriting {
       return name === null ? -1 : this.tensor(name)
     })
     this.versions.push({ opType: node.op.kind === 'Opaque' ? node.op.opType : '', version: code.version })
-    this.#push(code, {
-      ...operator,
-      inputs,
-      outputs: node.outputs.map((name) => this.tensor(name)),
-      intermediates: operator.intermediates?.map((tensor) => (tensor < 0 ? -1 : own[tensor]!)) ?? null,
-    })
+    const outputs = node.outputs.map((name) => this.tensor(name))
+    const intermediates = operator.intermediates?.map((tensor) => (tensor < 0 ? -1 : own[tensor]!)) ?? null
+    this.#places.push(this.#coded(code, { ...operator, inputs, outputs, intermediates }))
   }
 
-  #push(code: TfliteOperatorCode, operator: Partial<TfliteOperator>): void {
+  #coded(code: TfliteOperatorCode, operator: Partial<TfliteOperator>): TfliteOperator {
     const key = JSON.stringify(code)
     let opcodeIndex = this.#codeByKey.get(key)
     if (opcodeIndex === undefined) {
@@ -218,7 +270,7 @@ export class NetworkInWriting {
       this.#codeByKey.set(key, opcodeIndex)
     }
     // fields that are left out are absent
-    this.operators.push({ ...operator, opcodeIndex } as TfliteOperator)
+    return { ...operator, opcodeIndex } as TfliteOperator
   }
 }
 

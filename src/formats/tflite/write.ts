@@ -37,13 +37,12 @@ export function writeTflite(graph: Graph, options: WriteTfliteOptions = {}): Uin
   const fusions = findFusions(graph)
   for (const node of graph.nodes) if (!fusions.skipped.has(node)) writeNode(node, network, fusions)
   const outputs = graph.outputs.map((name) => network.tensor(name))
+  const operators = network.finishOperators()
   const metadata = recordsOf(network, options.records ?? new Map())
   const { signature } = options
   return encodeModel({
     operatorCodes: network.codes,
-    subgraphs: [
-      { tensors: network.tensors, inputs, outputs, operators: network.operators, name: graph.name },
-    ],
+    subgraphs: [{ tensors: network.tensors, inputs, outputs, operators, name: graph.name }],
     description: options.description ?? 'edgewright',
     buffers: network.buffers,
     metadata,

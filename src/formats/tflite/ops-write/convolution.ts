@@ -81,26 +81,22 @@ export function writeConvTranspose(conv: NodeInWriting<'ConvTranspose'>): void {
   image.finish('SLICE', [whole, begin, conv.integers(out, 'size')])
 }
 
-type Turning = 'spatial' | 'depthwise' | 'transposed'
+type Turned = keyof typeof orders
 const orders = { spatial: spatialOrder, depthwise: depthwiseOrder, transposed: transposedOrder } as const
 
 /** Weights in the file's order; those of one spatial axis get a second one of size 1. */
-function turnedWeights(conv: NodeInWriting<'Conv' | 'ConvTranspose'>, how: Turning): number {
-  const { network } = conv
-  const { constant, type } = network.value(conv.name(1))
+function turnedWeights(conv: NodeInWriting<'Conv' | 'ConvTranspose'>, how: Turned): number {
+  const { shape } = conv.type(1)
   const order = orders[how]
-  const flat = type.shape.length === 3
-  const lifted = flat ? [type.shape[0]!, type.shape[1]!, 1, type.shape[2]!] : type.shape
-  const { quantization } = type
-  const liftedQuantization: Quantization | null =
-    flat && quantization?.axis === 2 ? { ...quantization, axis: 3 } : quantization
-  if (constant)
-    return network.turned(
-      conv.name(1),
-      how,
-      (weights) => transposeConstant(reshapeConstant(weights, lifted), order),
-      transposeQuantization(liftedQuantization, order),
-    )
+  const flat = shape.length === 3
+  const lifted = flat ? [shape[0]!, shape[1]!, 1, shape[2]!] : shape
+  const known = conv.network.turned(conv.name(1), {
+    name: how,
+    turn: (weights) => transposeConstant(reshapeConstant(weights, lifted), order),
+    quantization: (stored) =>
+      transposeQuantization(flat && stored?.axis === 2 ? { ...stored, axis: 3 } : stored, order),
+  })
+  if (known !== null) return known
   const x = flat ? conv.reshaped(conv.input(1), lifted, 'kernel') : conv.input(1)
   return conv.transposed(x, order, how)
 }

@@ -1,7 +1,8 @@
 import type { Fusion } from '../fuse.ts'
 import type { TensorType } from '../../../graph/types.ts'
 import { elementCount } from '../../../tensor.ts'
-import { reshapeConstant, transposeConstant, transposeQuantization } from '../weights.ts'
+import { transposing } from '../turn.ts'
+import { reshapeConstant } from '../weights.ts'
 import { options } from '../write-graph.ts'
 import type { NodeInWriting } from './context.ts'
 
@@ -40,29 +41,21 @@ function fullyConnected(activation: number, keepNumDims: boolean) {
 /** [out, in] */
 function weightsOf(gemm: NodeInWriting<'Gemm'>): number {
   if (gemm.op.transB) return gemm.input(1)
-  const { constant, type } = gemm.network.value(gemm.name(1))
-  if (!constant) return gemm.transposed(gemm.input(1), [1, 0], 'b')
-  return gemm.network.turned(
-    gemm.name(1),
-    'transposed',
-    (weights) => transposeConstant(weights, [1, 0]),
-    transposeQuantization(type.quantization, [1, 0]),
-  )
+  const known = gemm.network.turned(gemm.name(1), transposing('transposed', [1, 0]))
+  return known ?? gemm.transposed(gemm.input(1), [1, 0], 'b')
 }
 
 /** A vector of one number for each column; null where c is more or less than that. */
 function biasOf(gemm: NodeInWriting<'Gemm'>, columns: number): number | null {
-  const { constant, type } = gemm.network.value(gemm.name(2))
-  if (type.shape.length === 1 && type.shape[0] === columns) return gemm.input(2)
-  const perColumn = type.shape.at(-1) === columns && elementCount(type.shape) === columns
-  if (!constant || !perColumn) return null
-  const { quantization } = type
-  return gemm.network.turned(
-    gemm.name(2),
-    'bias',
-    (bias) => reshapeConstant(bias, [columns]),
-    quantization && quantization.axis !== null ? { ...quantization, axis: 0 } : quantization,
-  )
+  const { shape } = gemm.type(2)
+  if (shape.length === 1 && shape[0] === columns) return gemm.input(2)
+  const perColumn = shape.at(-1) === columns && elementCount(shape) === columns
+  if (!perColumn) return null
+  return gemm.network.turned(gemm.name(2), {
+    name: 'bias',
+    turn: (bias) => reshapeConstant(bias, [columns]),
+    quantization: (stored) => (stored && stored.axis !== null ? { ...stored, axis: 0 } : stored),
+  })
 }
 
 function writeScaled(gemm: NodeInWriting<'Gemm'>): void {

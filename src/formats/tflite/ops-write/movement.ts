@@ -185,7 +185,8 @@ export function writeGather(node: NodeInWriting<'Gather'>): void {
 export function writeCast(node: NodeInWriting<'Cast'>): void {
   const [from, to] = [node.type(0).dtype, node.outputType.dtype]
   const constant = node.network.value(node.name(0)).constant !== null
-  if (constant && from === 'float16' && to === 'float32') node.write('DEQUANTIZE', [node.input(0)])
+  if (constant && from === 'float16' && to === 'float32')
+    node.network.addWidening(node.name(0), node.outputs[0]!)
   else
     node.write(
       'CAST',
@@ -203,5 +204,8 @@ function typeNumber(node: NodeInWriting, index: number): number {
 
 /** To reals or between integers. */
 export function writeConvert(node: NodeInWriting<'Convert'>): void {
-  node.write(node.outputType.quantization ? 'QUANTIZE' : 'DEQUANTIZE', [node.input(0)])
+  const { network, outputType } = node
+  if (!outputType.quantization && network.value(node.name(0)).constant)
+    network.addWidening(node.name(0), node.outputs[0]!)
+  else node.write(outputType.quantization ? 'QUANTIZE' : 'DEQUANTIZE', [node.input(0)])
 }
