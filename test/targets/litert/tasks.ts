@@ -9,8 +9,9 @@ export interface Task {
   readonly float: string
   readonly reference: string
   readonly calibration: readonly Float32Array[]
-  readonly test: readonly Float32Array[]
-  /** Class of each test sample; null where there is none. */
+  /** Decoded as they are asked for where they are many and large. */
+  readonly test: Iterable<Float32Array> | AsyncIterable<Float32Array>
+  /** Classes of the first test samples, which may be all; null where none has one. */
   readonly labels: readonly number[] | null
 }
 
@@ -77,26 +78,27 @@ export function anomalyDetection(): Task {
   }
 }
 
-/** real = (q − 83) · 0.58470291 */
-export function keywordSpotting(): Task {
+/** All 500 inputs, of which every fifth calibrates; or the 400 that do not. real = (q − 83) · 0.58470291 */
+export function keywordSpotting(heldOut = false): Task {
   const raw = new Int8Array(readFileSync(fixture('data/kws01_x_int8.bin')))
   const samples = Array.from({ length: 500 }, (_, i) =>
     Float32Array.from(raw.subarray(i * 490, (i + 1) * 490), (q) => (q - 83) * 0.58470291),
   )
   const rows = readFileSync(fixture('data/kws01_labels.csv'), 'utf8').trim().split(/\r?\n/)
   const labels = rows.map((row) => Number(row.split(',').at(-1))).filter((label) => !Number.isNaN(label))
+  const tested = (_: unknown, i: number) => !heldOut || i % 5 !== 0
   return {
-    name: 'KWS',
+    name: heldOut ? 'KWS, held out' : 'KWS',
     float: fixture('mlperf-tiny/kws_dscnn_float.onnx'),
     reference: fixture('mlperf-tiny/kws_dscnn_int8.tflite'),
     calibration: samples.filter((_, i) => i % 5 === 0),
-    test: samples,
-    labels,
+    test: samples.filter(tested),
+    labels: labels.filter(tested),
   }
 }
 
 export async function mobileNet(): Promise<Task> {
-  const rows = readFileSync(fixture('imagenet/val_labels.csv'), 'utf8').trim().split(/\r?\n/).slice(1)
+  const rows = readFileSync(fixture('imagenet/val_labels.csv'), 'utf8').trim().split(/\r?\n/)
   const labels = new Map(rows.map((row) => [row.split(',')[0]!, Number(row.split(',').at(-1)) + 1]))
   const files = readdirSync(fixture('imagenet/val')).sort()
   return {
@@ -109,24 +111,42 @@ export async function mobileNet(): Promise<Task> {
       224,
       (x) => x / 127.5 - 1,
     ),
-    test: await pictures(
-      'imagenet/val',
-      () => true,
-      224,
-      (x) => x / 127.5 - 1,
-    ),
+    test: mobileNetSamples(),
     labels: files.map((file) => labels.get(file)!),
   }
 }
 
+/** The labelled images, then those without labels. */
+async function* mobileNetSamples(): AsyncGenerator<Float32Array> {
+  for (const folder of ['imagenet/val', 'imagenet/tune256'])
+    yield* decoded(
+      folder,
+      () => true,
+      224,
+      (x) => x / 127.5 - 1,
+    )
+}
+
 async function pictures(
+  ...request: [
+    folder: string,
+    choose: (file: string, index: number) => boolean,
+    size: number,
+    scale: (x: number) => number,
+  ]
+): Promise<Float32Array[]> {
+  const all: Float32Array[] = []
+  for await (const picture of decoded(...request)) all.push(picture)
+  return all
+}
+
+async function* decoded(
   folder: string,
   choose: (file: string, index: number) => boolean,
   size: number,
   scale: (x: number) => number,
-): Promise<Float32Array[]> {
+): AsyncGenerator<Float32Array> {
   const files = readdirSync(fixture(folder)).sort().filter(choose)
-  const decoded: Float32Array[] = []
   for (const file of files) {
     const pixels = await sharp(join(fixture(folder), file))
       .removeAlpha()
@@ -134,7 +154,6 @@ async function pictures(
       .resize(size, size, { fit: 'cover', kernel: 'linear' })
       .raw()
       .toBuffer()
-    decoded.push(Float32Array.from(pixels, scale))
+    yield Float32Array.from(pixels, scale)
   }
-  return decoded
 }
