@@ -76,18 +76,47 @@ export class GraphInReading {
     return name
   }
 
-  /** A constant tensor turned for our op set; null where it is not constant. */
+  /** A constant tensor, or the dequantization of one, turned for our op set; null where it is computed. */
   turned(index: number, turning: Turning, where: string): string | null {
-    if (this.#values.has(index) && !this.editor.value(this.#values.get(index)!).constant) return null
     const key = `${index} ${turning.name}`
     const known = this.#turned.get(key)
     if (known !== undefined) return known
+    const value = this.#values.get(index)
+    if (value !== undefined && !this.editor.value(value).constant) {
+      const name = this.#turnedWidening(value, turning)
+      if (name !== null) this.#turned.set(key, name)
+      return name
+    }
     const constant = turning.turn(this.#constant(index, where))
     const { quantization } = this.declared(index, where)
     const plain = this.nameOf(index)
     const wanted = this.editor.hasValue(plain) ? this.#fresh(`${plain}/${turning.name}`) : plain
     const name = this.editor.addConstant(wanted, constant, turning.quantization(quantization))
     this.#turned.set(key, name)
+    return name
+  }
+
+  /** The dequantization again, of what it reads turned; the one as it stands goes where nothing else reads it. */
+  #turnedWidening(value: string, turning: Turning): string | null {
+    const node = this.editor.producer(value)
+    const kind = node?.op.kind
+    if (!node || (kind !== 'Cast' && kind !== 'Convert')) return null
+    const { constant, type: stored } = this.editor.value(node.inputs[0]!)
+    const type = this.editor.type(value)
+    if (!constant || type.dtype !== 'float32') return null
+    const turned = turning.turn(constant)
+    const source = this.editor.addConstant(
+      this.#fresh(`${node.inputs[0]}/${turning.name}`),
+      turned,
+      turning.quantization(stored.quantization),
+    )
+    const name = this.#fresh(`${value}/${turning.name}`)
+    this.editor.addNode({
+      ...node,
+      name: this.#freshNodeName(name),
+      inputs: [source],
+      outputs: [{ name, type: { ...type, shape: turned.shape } }],
+    })
     return name
   }
 
