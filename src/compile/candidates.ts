@@ -4,7 +4,12 @@ import { engineOf } from '../execute/open.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
 import { calibrate } from '../quantize/calibrate.ts'
-import { type ActivationRangeMethod, describeRangeMethod, type Ranges, type WeightRangeMethod } from '../quantize/ranges.ts'
+import {
+  type ActivationRangeMethod,
+  describeRangeMethod,
+  type Ranges,
+  type WeightRangeMethod,
+} from '../quantize/ranges.ts'
 import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
 import type { Board } from './board.ts'
 import { type Prepared, runnableOf } from './compile.ts'
@@ -45,12 +50,22 @@ interface Choice {
 export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
   const graph = tailored(prepared, board)
-  const ranges = board.target.wantedTensors(graph, board.options).length === 0 ? new Map() : await calibrateFor(prepared, graph, board, progress)
+  const ranges =
+    board.target.wantedTensors(graph, board.options).length === 0
+      ? new Map()
+      : await calibrateFor(prepared, graph, board, progress)
   // nothing is held out of very little data: then there is nothing to choose on
-  const choices = choicesOf(prepared.recipe).slice(0, prepared.samples.selection.indices.length === 0 ? 1 : undefined)
-  if (choices.length === 1) return { ...make(graph, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
+  const choices = choicesOf(prepared.recipe).slice(
+    0,
+    prepared.samples.selection.indices.length === 0 ? 1 : undefined,
+  )
+  if (choices.length === 1)
+    return { ...make(graph, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
 
-  progress.stage('choose', `${choices.length} ways on ${prepared.samples.selection.indices.length} held-out samples`)
+  progress.stage(
+    'choose',
+    `${choices.length} ways on ${prepared.samples.selection.indices.length} held-out samples`,
+  )
   let best: { made: Made; choice: Choice; sqnrDb: number } | undefined
   const tried: { name: string; sqnrDb: number; samples: number }[] = []
   for (const [index, choice] of choices.entries()) {
@@ -65,7 +80,11 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
     ...kept.made,
     runtimes,
     choice: kept.choice.name,
-    candidates: tried.map((entry) => ({ ...entry, sqnrDb: Number.isFinite(entry.sqnrDb) ? entry.sqnrDb : null, kept: entry.name === kept.choice.name })),
+    candidates: tried.map((entry) => ({
+      ...entry,
+      sqnrDb: Number.isFinite(entry.sqnrDb) ? entry.sqnrDb : null,
+      kept: entry.name === kept.choice.name,
+    })),
   }
 }
 
@@ -80,7 +99,11 @@ export function floatBaseline(prepared: Prepared, board: Board): Uint8Array {
   const own = engineOf(source.floatModel)
   if (own === board.target.engine && !isQuantized(source.original)) return source.floatModel
   const options: TargetOptions = { ...board.options, scheme: 'float', io: 'float' }
-  const emitted = board.target.emit(board.target.prepare(board.target.tailor?.(source.graph, options) ?? source.graph, new Map(), options).graph, options)
+  const emitted = board.target.emit(
+    board.target.prepare(board.target.tailor?.(source.graph, options) ?? source.graph, new Map(), options)
+      .graph,
+    options,
+  )
   return emitted.files.get(emitted.model)!
 }
 
@@ -98,17 +121,35 @@ interface Made {
 }
 
 function make(graph: Graph, board: Board, ranges: Ranges, choice: Choice): Made {
-  const options: TargetOptions = { ...board.options, activationRange: choice.activation, weightRange: choice.weight }
+  const options: TargetOptions = {
+    ...board.options,
+    activationRange: choice.activation,
+    weightRange: choice.weight,
+  }
   const typed = board.target.prepare(graph, ranges, options)
-  return { emitted: board.target.emit(typed.graph, options), integerOnly: typed.integerOnly, decisions: typed.decisions, weightBytes: weightBytesOf(typed.graph), activationBytes: peakActivationBytes(typed.graph) }
+  return {
+    emitted: board.target.emit(typed.graph, options),
+    integerOnly: typed.integerOnly,
+    decisions: typed.decisions,
+    weightBytes: weightBytesOf(typed.graph),
+    activationBytes: peakActivationBytes(typed.graph),
+  }
 }
 
 /** Constants with more than one axis: kernels and matrices. */
 export function weightBytesOf(graph: Graph): number {
-  return [...graph.values.values()].reduce((sum, { constant }) => sum + (constant && constant.shape.length > 1 ? constant.byteLength : 0), 0)
+  return [...graph.values.values()].reduce(
+    (sum, { constant }) => sum + (constant && constant.shape.length > 1 ? constant.byteLength : 0),
+    0,
+  )
 }
 
-async function calibrateFor(prepared: Prepared, graph: Graph, board: Board, progress: Progress): Promise<Ranges> {
+async function calibrateFor(
+  prepared: Prepared,
+  graph: Graph,
+  board: Board,
+  progress: Progress,
+): Promise<Ranges> {
   const { samples } = prepared
   const wanted = board.target.wantedTensors(graph, board.options)
   progress.stage('calibrate', `${samples.calibration.indices.length} samples, ${wanted.length} tensors`)
@@ -126,7 +167,14 @@ async function score(prepared: Prepared, board: Board, emitted: Emitted, progres
   const { selection } = prepared.samples
   try {
     const quiet = { ...progress, signal: progress.signal, tick() {} }
-    return await compareQuality(prepared.float, compiled, samplesOf(selection, progress.signal), selection.indices.length, prepared.makeMetric, quiet)
+    return await compareQuality(
+      prepared.float,
+      compiled,
+      samplesOf(selection, progress.signal),
+      selection.indices.length,
+      prepared.makeMetric,
+      quiet,
+    )
   } finally {
     await compiled.evaluator.close()
   }
@@ -141,8 +189,12 @@ function choicesOf({ calibration, scheme }: Recipe): Choice[] {
   const percentile: ActivationRangeMethod = { kind: 'percentile', percentile: calibration.percentile }
   const minMax: ActivationRangeMethod = { kind: 'min-max' }
   if (scheme === 'float' || scheme === 'float16') return [{ ...choice(minMax, 'min-max'), name: scheme }]
-  const weights = (['min-max', 'mse'] as const).map((weight) => ({ ...choice(minMax, weight), name: `${weight} weights` }))
-  if (scheme === 'dynamic' || scheme === 'weight-only') return calibration.method === 'auto' ? weights : [weights[0]!]
+  const weights = (['min-max', 'mse'] as const).map((weight) => ({
+    ...choice(minMax, weight),
+    name: `${weight} weights`,
+  }))
+  if (scheme === 'dynamic' || scheme === 'weight-only')
+    return calibration.method === 'auto' ? weights : [weights[0]!]
   if (calibration.method === 'percentile') return [choice(percentile, 'min-max')]
   if (calibration.method !== 'auto') return [choice({ kind: calibration.method }, 'min-max')]
   const activations: ActivationRangeMethod[] = [minMax, percentile, { kind: 'mse' }]
