@@ -2,6 +2,7 @@ import { EdgewrightError } from '../../src/error.ts'
 import type { Graph } from '../../src/graph/types.ts'
 import { convertLayout } from '../../src/passes/layout.ts'
 import type { Ranges } from '../../src/quantize/ranges.ts'
+import { isStoredScheme } from '../../src/quantize/stored-weights.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
 import { brokenConstraint, fileConstraints } from './constraints.ts'
 import { lower } from './lower/index.ts'
@@ -45,7 +46,8 @@ export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): P
     const spelled = spellClips(typed)
     return { graph: spelled, decisions, integerOnly: isIntegerOnly(spelled) }
   }
-  const stored = options.scheme === 'float' ? { graph, decisions: [] } : storeWeights(graph, options)
+  const { scheme } = options
+  const stored = isStoredScheme(scheme) ? storeWeights(graph, scheme, options) : { graph, decisions: [] }
   return { graph: spellClips(stored.graph), decisions: stored.decisions, integerOnly: false }
 }
 
