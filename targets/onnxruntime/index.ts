@@ -13,9 +13,12 @@ export const onnxruntime: Target = {
     'ONNX Runtime on the CPU (ARM64 and x64): ONNX with Q/DQ, integer kernels where they exist, float elsewhere',
   available: true,
   engine: 'onnxruntime',
-  schemes: ['full-int8', 'float'],
+  schemes: ['full-int8', 'dynamic', 'weight-only', 'float16', 'float'],
   constraints,
-  tailor: (graph) => (graph.nodes.some(({ op }) => 'layout' in op && op.layout === 'channels-last') ? convertLayout(graph, 'channels-first') : graph),
+  tailor: (graph) =>
+    graph.nodes.some(({ op }) => 'layout' in op && op.layout === 'channels-last')
+      ? convertLayout(graph, 'channels-first')
+      : graph,
   inspect,
   wantedTensors,
   prepare,

@@ -6,6 +6,7 @@ import type { OpKind } from '../../src/graph/ops.ts'
 import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
 import type { Ranges } from '../../src/quantize/ranges.ts'
 import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
+import { isStoredScheme } from '../../src/quantize/stored-weights.ts'
 import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
 import { conversionDecisions, islandDecisions } from './decisions.ts'
@@ -13,21 +14,25 @@ import { type Dialect, dialectOf } from './numerics.ts'
 import { needsInt8, type Plan, planGraph } from './plan.ts'
 import { isQuantized, keepAsQuantized } from './quantized-file.ts'
 import { ActivationScales } from './scales.ts'
+import { storeWeights } from './stored-weights.ts'
 import { isIntegerOnly } from './unsigned-twin.ts'
+import { perChannelRefusal, weightAxis } from './weight-axis.ts'
 
 /**
  * The typed graph for ONNX Runtime's CPU provider: integer regions without conversions inside, float islands between
- * explicit Converts. A graph that already carries quantized types keeps them exactly.
+ * explicit Converts; or the float graph with its weights stored smaller. A graph that already carries quantized types keeps them exactly.
  */
 export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared {
   if (options.scheme === 'float') return { graph, decisions: [], integerOnly: false }
   if (isQuantized(graph)) return keepAsQuantized(graph, options)
+  if (isStoredScheme(options.scheme))
+    return { ...storeWeights(graph, options.scheme, options), integerOnly: false }
   return new Typing(graph, ranges, options).run()
 }
 
 /** Names of the float values whose range `prepare` will ask for. */
 export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
-  if (options.scheme === 'float' || isQuantized(graph)) return []
+  if (options.scheme !== 'full-int8' || isQuantized(graph)) return []
   const plan = planGraph(graph, options)
   return [...new Set([...plan.sources.values()].flat())]
 }
@@ -217,7 +222,9 @@ class Typing {
       this.#addProduct(node, inputs)
       return
     }
-    const axis = this.#weightAxis(node, weights)
+    const refusal = perChannelRefusal(node, this.#options)
+    if (refusal !== null) this.#decide(node.name, refusal)
+    const axis = weightAxis(node, weights, this.#options)
     const input = this.#asInteger(x)
     const inputScale = this.#scales.of(x).scale
     const channels = axis === null ? 1 : weights.shape[axis]!
@@ -264,19 +271,6 @@ class Typing {
       inputs,
       outputs: [{ name: output, type: this.#graph.values.get(output)!.type }],
     })
-  }
-
-  #weightAxis(node: Node, weights: Constant): number | null {
-    const narrowed = this.#options.constraints.find(
-      (constraint) =>
-        constraint.kind === 'per-tensor-weights' ||
-        (constraint.kind === 'per-channel-only' && !constraint.operators.includes(node.op.kind)),
-    )
-    if (narrowed) this.#decide(node.name, narrowed.sentence)
-    if (narrowed || !this.#options.perChannel) return null
-    if (node.op.kind === 'Conv') return 0
-    if (node.op.kind === 'Gemm') return node.op.transB ? 0 : 1
-    return weights.shape.length === 2 ? 1 : null
   }
 
   #biasOf(node: Node, name: string): number[] {

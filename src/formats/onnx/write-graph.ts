@@ -42,6 +42,13 @@ function spell({ op, inputs, outputs, name }: Node, graph: Graph, opset: number)
   }
 }
 
+export interface GraphSpelling {
+  /** Equal constants of the graph become one initializer; parameters always do. */
+  readonly shareConstants: boolean
+  /** Products of real activations with int8 weights become MatMulInteger. */
+  readonly hybridProducts: boolean
+}
+
 /**
  * Writes nodes in order. Quantized values are said as Q/DQ: every use of one gets a DequantizeLinear of its own, which
  * is the form that ONNX Runtime's fusions look for, and every node that makes one ends in a QuantizeLinear.
@@ -52,26 +59,27 @@ export class GraphWriter {
   readonly #graph: Graph
   readonly #opset: number
   readonly #keptNames: ReadonlySet<string>
-  readonly #shareConstants: boolean
+  readonly #spelling: GraphSpelling
   readonly #taken: Set<string>
   /** Names of written initializers: by value, and by digest for those that may be shared. */
   readonly #byValue = new Map<string, string>()
   readonly #byDigest = new Map<string, string>()
+  readonly #dynamic = new Map<string, readonly [string, string, string]>()
 
   /**
    * @param keptNames values that must be found under their own names
-   * @param shareConstants equal constants of the graph become one initializer; parameters always do
    */
-  constructor(graph: Graph, opset: number, keptNames: ReadonlySet<string>, shareConstants: boolean) {
+  constructor(graph: Graph, opset: number, keptNames: ReadonlySet<string>, spelling: GraphSpelling) {
     this.#graph = graph
     this.#opset = opset
     this.#keptNames = keptNames
-    this.#shareConstants = shareConstants
+    this.#spelling = spelling
     this.#taken = new Set([...graph.values.keys(), ...keptNames])
   }
 
   addNode(node: Node, payload: OnnxNode | undefined): void {
     if (node.op.kind === 'Convert') this.#addConvert(node)
+    else if (this.#spelling.hybridProducts && isHybridProduct(node, this.#graph)) this.#addHybridProduct(node)
     else this.#addOperator(node, payload)
   }
 
@@ -81,7 +89,7 @@ export class GraphWriter {
     if (!constant) return name
     const written = this.#byValue.get(name)
     if (written !== undefined) return written
-    const shared = this.#shareConstants && !this.#keptNames.has(name)
+    const shared = this.#spelling.shareConstants && !this.#keptNames.has(name)
     const initializer = shared ? this.#shared(constant, () => name) : this.#initialize(constant, name)
     this.#byValue.set(name, initializer)
     return initializer
@@ -116,6 +124,38 @@ export class GraphWriter {
     ]
     const attribute = attributes.filter((entry) => entry !== null)
     this.nodes.push({ name: node.name, opType, input: withoutTail(input), output, attribute })
+  }
+
+  /** In the form that ONNX Runtime fuses to DynamicQuantizeMatMul, or to MatMulIntegerToFloat where products share x. */
+  #addHybridProduct({ name, inputs, outputs }: Node): void {
+    const [x, w] = inputs as [string, string]
+    const [result] = outputs as [string]
+    const [stored, scale, zeroPoint] = this.#quantizedAsItRuns(x)
+    const weightScale = this.#scale(this.#value(w).type.quantization!, w)
+    const sums = this.#fresh(`${result}_sums`)
+    const unscaled = this.#fresh(`${result}_unscaled`)
+    const factor = this.#fresh(`${result}_factor`)
+    const attribute = [int('to', onnxDataTypes.float32)]
+    this.nodes.push(
+      { name, opType: 'MatMulInteger', input: [stored, this.reference(w), zeroPoint], output: [sums] },
+      { name: unscaled, opType: 'Cast', input: [sums], output: [unscaled], attribute },
+      { name: factor, opType: 'Mul', input: [scale, weightScale], output: [factor] },
+      { name: `${name}_scaled`, opType: 'Mul', input: [unscaled, factor], output: [result] },
+    )
+  }
+
+  /** uint8 form, scale and zero point of a real value, made once for all products that read it. */
+  #quantizedAsItRuns(x: string): readonly [string, string, string] {
+    const known = this.#dynamic.get(x)
+    if (known) return known
+    const output = ['uint8', 'scale', 'zero_point'].map((part) => this.#fresh(`${x}_dynamic_${part}`)) as [
+      string,
+      string,
+      string,
+    ]
+    this.nodes.push({ name: output[0], opType: 'DynamicQuantizeLinear', input: [this.reference(x)], output })
+    this.#dynamic.set(x, output)
+    return output
   }
 
   #addConvert(node: Node): void {
@@ -164,12 +204,17 @@ export class GraphWriter {
   }
 
   #scaleAndZeroPoint({ dtype, quantization }: TensorType, name: string): [string, string] {
-    const { scales, zeroPoints, axis } = quantization!
-    const shape = axis === null ? [] : [scales.length]
+    const { zeroPoints, axis } = quantization!
+    const shape = axis === null ? [] : [zeroPoints.length]
     return [
-      this.#parameter(constantOfNumbers('float32', shape, scales), `${name}_scale`),
+      this.#scale(quantization!, name),
       this.#parameter(constantOfNumbers(dtype, shape, zeroPoints), `${name}_zero_point`),
     ]
+  }
+
+  #scale({ scales, axis }: Quantization, name: string): string {
+    const shape = axis === null ? [] : [scales.length]
+    return this.#parameter(constantOfNumbers('float32', shape, scales), `${name}_scale`)
   }
 
   #parameter(constant: Constant, wanted: string): string {
@@ -216,6 +261,22 @@ export class GraphWriter {
     this.#taken.add(name)
     return name
   }
+}
+
+/** float32 x times a matrix of symmetric int8 with one scale, or one for each column. */
+function isHybridProduct({ op, inputs, outputs }: Node, graph: Graph): boolean {
+  if (op.kind !== 'MatMul') return false
+  const [x, w, y] = [...inputs, ...outputs].map((name) => graph.values.get(name!)!.type)
+  const quantization = w!.quantization
+  return (
+    x!.dtype === 'float32' &&
+    y!.dtype === 'float32' &&
+    w!.dtype === 'int8' &&
+    w!.shape.length === 2 &&
+    quantization !== null &&
+    (quantization.axis === null || quantization.axis === 1) &&
+    quantization.zeroPoints.every((zero) => zero === 0)
+  )
 }
 
 function axisOf({ axis }: Quantization) {

@@ -25,6 +25,11 @@ export interface WriteOptions {
   /** Inner values get the shortest names, nodes none, equal constants are written once: for small files. */
   readonly shortNames?: boolean
   readonly doc?: string
+  /**
+   * Matrix products of real activations with int8 weights quantize the activations as they run (DynamicQuantizeLinear
+   * and MatMulInteger); else the weights are dequantized.
+   */
+  readonly hybridProducts?: boolean
 }
 
 /** protobuf cannot say more in one message; a little is left for everything but tensors. */
@@ -48,7 +53,10 @@ export function writeOnnx(graph: Graph, options: WriteOptions = {}): Uint8Array 
 
   const outputs = [...new Set([...graph.outputs, ...(options.extraOutputs ?? [])])]
   const kept = new Set([...graph.inputs, ...outputs, ...namesInSubgraphs(graph, payloads)])
-  const writer = new GraphWriter(graph, opset, kept, options.shortNames ?? false)
+  const writer = new GraphWriter(graph, opset, kept, {
+    shareConstants: options.shortNames ?? false,
+    hybridProducts: options.hybridProducts ?? false,
+  })
   requireRealCaptures(graph)
   for (const node of graph.nodes) {
     if (node.op.kind === 'Opaque') for (const name of node.op.captures) writer.reference(name)
