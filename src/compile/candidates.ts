@@ -14,6 +14,7 @@ import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
 import type { Board } from './board.ts'
 import { type Prepared, runnableOf } from './compile.ts'
 import { executeGraph } from './execute-graph.ts'
+import { outputHeadroom, withHeadroom } from './headroom.ts'
 import { peakActivationBytes } from './memory.ts'
 import { compareQuality } from './quality.ts'
 import type { Recipe } from './recipe.ts'
@@ -44,9 +45,14 @@ interface Choice {
   readonly name: string
   readonly activation: ActivationRangeMethod
   readonly weight: WeightRangeMethod
+  readonly correctBias: boolean
+  readonly headroom: boolean
 }
 
-/** Calibrates once, tries each way to choose ranges on held-out samples, keeps the best. */
+/**
+ * Calibrates once, tries each way to choose ranges on held-out samples, keeps the best; then takes from that one what
+ * else the target does to it, one thing at a time, and leaves out what does not help.
+ */
 export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
   const graph = tailored(prepared, board)
@@ -54,38 +60,75 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
     board.target.wantedTensors(graph, board.options).length === 0
       ? new Map()
       : await calibrateFor(prepared, graph, board, progress)
+  const held = prepared.samples.selection.indices.length
+  const choices = choicesOf(prepared.recipe)
+  // without ranges nothing is stored by them, and nothing was seen to correct by
+  const improvements =
+    ranges.size === 0 ? [] : improvementsOf(choices[0]!, (choice) => make(graph, board, ranges, choice))
+  const nameOf = (choice: Choice) =>
+    [choice.name, ...improvements.map((one) => (choice[one.key] ? one.made : one.left))].join(', ')
   // nothing is held out of very little data: then there is nothing to choose on
-  const choices = choicesOf(prepared.recipe).slice(
-    0,
-    prepared.samples.selection.indices.length === 0 ? 1 : undefined,
-  )
-  if (choices.length === 1)
-    return { ...make(graph, board, ranges, choices[0]!), runtimes, choice: choices[0]!.name, candidates: [] }
+  if (choices.length === 1 || held === 0)
+    return {
+      ...make(graph, board, ranges, choices[0]!),
+      runtimes,
+      choice: nameOf(choices[0]!),
+      candidates: [],
+    }
 
-  progress.stage(
-    'choose',
-    `${choices.length} ways on ${prepared.samples.selection.indices.length} held-out samples`,
-  )
+  const total = choices.length + improvements.length
+  progress.stage('choose', `${total} ways on ${held} held-out samples`)
   let best: { made: Made; choice: Choice; sqnrDb: number } | undefined
   const tried: { name: string; sqnrDb: number; samples: number }[] = []
-  for (const [index, choice] of choices.entries()) {
+  const consider = async (choice: Choice, marginDb: number) => {
     const made = make(graph, board, ranges, choice)
     const { sqnrDb, samples } = await score(prepared, board, made.emitted, progress)
-    tried.push({ name: choice.name, sqnrDb, samples })
-    if (!best || sqnrDb > best.sqnrDb) best = { made, choice, sqnrDb }
-    progress.tick(index + 1, choices.length, 'ways')
+    tried.push({ name: nameOf(choice), sqnrDb, samples })
+    if (!best || sqnrDb > best.sqnrDb + marginDb) best = { made, choice, sqnrDb }
+    progress.tick(tried.length, total, 'ways')
   }
+  for (const choice of choices) await consider(choice, 0)
+  for (const { key, marginDb } of improvements) await consider({ ...best!.choice, [key]: false }, marginDb)
   const kept = best!
   return {
     ...kept.made,
     runtimes,
-    choice: kept.choice.name,
+    choice: nameOf(kept.choice),
     candidates: tried.map((entry) => ({
       ...entry,
       sqnrDb: Number.isFinite(entry.sqnrDb) ? entry.sqnrDb : null,
-      kept: entry.name === kept.choice.name,
+      kept: entry.name === nameOf(kept.choice),
     })),
   }
+}
+
+/** What is done to every candidate, and left out of the best to see whether it helps. */
+interface Improvement {
+  readonly key: 'correctBias' | 'headroom'
+  readonly made: string
+  readonly left: string
+  /** What leaving it out must gain. */
+  readonly marginDb: number
+}
+
+const knownImprovements: readonly Improvement[] = [
+  { key: 'correctBias', made: 'biases corrected', left: 'biases as they are', marginDb: 0 },
+  // what clips seldom may clip in none of few samples: a small gain there is no proof that it never will
+  {
+    key: 'headroom',
+    made: `outputs with ${100 * outputHeadroom} % headroom`,
+    left: 'outputs without headroom',
+    marginDb: 0.5,
+  },
+]
+
+/** Those that change a byte: a target may have no use for one, or a network no place. */
+function improvementsOf(choice: Choice, make: (choice: Choice) => Made): Improvement[] {
+  const bytesOf = ({ emitted }: Made) => emitted.files.get(emitted.model)!
+  const whole = bytesOf(make(choice))
+  return knownImprovements.filter(
+    ({ key }) => choice[key] && Buffer.compare(whole, bytesOf(make({ ...choice, [key]: false }))) !== 0,
+  )
 }
 
 /** The network in the form that the target calibrates and types. */
@@ -125,8 +168,9 @@ function make(graph: Graph, board: Board, ranges: Ranges, choice: Choice): Made 
     ...board.options,
     activationRange: choice.activation,
     weightRange: choice.weight,
+    correctBias: choice.correctBias,
   }
-  const typed = board.target.prepare(graph, ranges, options)
+  const typed = board.target.prepare(graph, choice.headroom ? withHeadroom(graph, ranges) : ranges, options)
   return {
     emitted: board.target.emit(typed.graph, options),
     integerOnly: typed.integerOnly,
@@ -185,6 +229,8 @@ function choicesOf({ calibration, scheme }: Recipe): Choice[] {
     name: `${describeRangeMethod(activation)} activations, ${weight} weights`,
     activation,
     weight,
+    correctBias: true,
+    headroom: true,
   })
   const percentile: ActivationRangeMethod = { kind: 'percentile', percentile: calibration.percentile }
   const minMax: ActivationRangeMethod = { kind: 'min-max' }
