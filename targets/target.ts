@@ -124,6 +124,8 @@ export interface Target {
   /** Which runtime executes what it emits, on this computer and by the runner. */
   readonly engine: 'onnxruntime' | 'litert'
   readonly schemes: readonly Scheme[]
+  /** Why it does not take a scheme, a sentence each. */
+  readonly refusals?: Partial<Readonly<Record<Scheme, string>>>
   readonly constraints: readonly Constraint[]
   /** One row for each operator of the graph, in its order. */
   inspect(graph: Graph, options: TargetOptions): Placement[]

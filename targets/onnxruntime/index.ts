@@ -14,6 +14,9 @@ export const onnxruntime: Target = {
   available: true,
   engine: 'onnxruntime',
   schemes: ['full-int8', 'dynamic', 'weight-only', 'float16', 'float'],
+  refusals: {
+    int16x8: 'The CPU provider of ONNX Runtime has no convolution with int16 activations.',
+  },
   constraints,
   tailor: (graph) =>
     graph.nodes.some(({ op }) => 'layout' in op && op.layout === 'channels-last')
