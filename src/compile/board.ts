@@ -59,11 +59,11 @@ function boardOf(
       {
         where: profile.id,
         saw: `schemes of ${target.name}: ${target.schemes.join(', ')}`,
-        hint: 'Choose one of these with --scheme.',
+        hint: target.refusals?.[request.recipe.scheme] ?? 'Choose one of these with --scheme.',
       },
     )
   const constraints = compileConstraints(profile, target.name)
-  if (request.recipe.scheme !== 'float' && !constraints.int8Allowed)
+  if (!['float', 'float16'].includes(request.recipe.scheme) && !constraints.int8Allowed)
     throw new EdgewrightError(
       'TARGET_CANNOT_RUN',
       `${profile.name} does not compute in int8 with ${target.name}.`,

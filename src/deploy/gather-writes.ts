@@ -3,20 +3,15 @@ import type { Socket } from 'node:net'
 const gatheredBytes = 256 * 1024
 /** Together the 2 MiB window of a channel. */
 const keptBuffers = 8
-/** Smaller buffers may be views of Node's shared pool, and cost the garbage collector little. */
-const spentBytes = 16 * 1024
 
 /**
  * Makes a socket suit ssh2, which must be the only one that writes to it. ssh2 writes each packet in three parts: all that
- * is written in one turn of the event loop is copied together and goes out in few calls. And it makes two new 32 KiB
- * buffers for each packet, never looked at after the turn in which they were written: these are freed at once, as to
- * collect them takes as long as to encrypt them (bench/transfer.ts).
+ * is written in one turn of the event loop is copied together and goes out in few calls (bench/transfer.ts).
  */
 export function gatherWrites(socket: Socket): Socket {
   const write: (...all: unknown[]) => boolean = socket.write.bind(socket) as never
   const end: (...all: unknown[]) => Socket = socket.end.bind(socket) as never
   const kept: Buffer[] = []
-  const spent = new Set<ArrayBufferLike>()
   let current: Buffer | null = null
   let filled = 0
   let planned = false
@@ -35,7 +30,6 @@ export function gatherWrites(socket: Socket): Socket {
   const endTurn = () => {
     planned = false
     flush()
-    release(spent)
   }
   const gather = (chunk: Uint8Array) => {
     for (let at = 0; at < chunk.length; ) {
@@ -46,7 +40,6 @@ export function gatherWrites(socket: Socket): Socket {
       at += part.length
       if (filled === gatheredBytes) flush()
     }
-    if (chunk.buffer.byteLength > Math.max(spentBytes, Buffer.poolSize)) spent.add(chunk.buffer)
     if (planned) return
     planned = true
     process.nextTick(endTurn)
@@ -65,20 +58,4 @@ export function gatherWrites(socket: Socket): Socket {
     return end(...all)
   }) as Socket['end']
   return socket
-}
-
-/** What is transferred to a closed port is lost by definition: on Node 20 the one way to free memory by hand. */
-const nowhere = closedPort()
-
-function release(buffers: Set<ArrayBufferLike>): void {
-  if (buffers.size === 0) return
-  nowhere.postMessage(null, [...buffers] as ArrayBuffer[])
-  buffers.clear()
-}
-
-function closedPort(): InstanceType<typeof MessagePort> {
-  const { port1, port2 } = new MessageChannel()
-  port2.close()
-  port1.close()
-  return port1
 }
