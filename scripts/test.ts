@@ -93,6 +93,8 @@ function groupEvents(group: string[], concurrency: number): AsyncIterable<TestEv
     files: group,
     concurrency,
     timeout: fileDeadlineMs,
+    // Node 20 can spin for ever when it closes handles at its natural end: a file that is through says so and ends
+    ...{ forceExit: true },
     ...(testNamePatterns.length > 0 ? { testNamePatterns } : {}),
   }) as unknown as AsyncIterable<TestEvent>
 }
