@@ -1,6 +1,7 @@
 import type { Scheme, RuntimeNeed } from '../src/artifact/manifest.ts'
 import type { Graph, Node, Quantization } from '../src/graph/types.ts'
 import type { ActivationRangeMethod, Ranges, WeightRangeMethod } from '../src/quantize/ranges.ts'
+import type { LayerTunings } from '../src/quantize/weighted-layer.ts'
 import type { DType } from '../src/tensor.ts'
 
 /** Facts about the board that a target's numerics depend on. */
@@ -27,6 +28,10 @@ export interface TargetOptions {
   readonly perChannel: boolean
   /** Take back in biases what rounding the weights shifts on average; undefined: where the target can. */
   readonly correctBias?: boolean
+  /** What was learnt of single layers, by node name of the tailored graph. */
+  readonly layers?: LayerTunings
+  /** Ways to choose ranges that differ from `activationRange`, by name of any value of a same-scale class. */
+  readonly valueRanges?: ReadonlyMap<string, ActivationRangeMethod>
   /** Node or value names that stay in float. */
   readonly keepFloat: readonly string[]
   readonly constraints: readonly BoardConstraint[]
@@ -73,6 +78,8 @@ export interface Prepared {
   readonly decisions: readonly Decision[]
   /** True where every operator between the boundary conversions computes on integers. */
   readonly integerOnly: boolean
+  /** By value of the float graph: the value of `graph` that holds it, stored as its class is; absent where no type changed. */
+  readonly stored?: ReadonlyMap<string, string>
 }
 
 export interface EmittedTensor {
@@ -144,7 +151,11 @@ export interface Target {
    * What a vendor's own compiler on some host makes of the emitted files, after they were evaluated: the files that it
    * gave stay beside the new one. Without a host the files are as they were, and a decision says so.
    */
-  finish?(emitted: Emitted, host: CompilerHost | null, signal: AbortSignal): Promise<{ emitted: Emitted; decisions: readonly Decision[] }>
+  finish?(
+    emitted: Emitted,
+    host: CompilerHost | null,
+    signal: AbortSignal,
+  ): Promise<{ emitted: Emitted; decisions: readonly Decision[] }>
   /** What the manifest calls the target of these files; without it, the target's own name. */
   labelOf?(emitted: Emitted): string
   runtimes(architecture: string): Promise<RuntimeBuild[]>

@@ -11,8 +11,9 @@ export interface LayerShape {
  * bias correction, Nagel et al. 2019, section 4.2), with E[x] of each input channel from calibration. A tap that lies in
  * zero padding for a part of the outputs counts for the others only.
  *
+ * @param op a Conv or Gemm
  * @param weights as they were, and `stored` as the reals that their integers mean; both [out, in/group, ...kernel] for
- * a Conv, [out, in] for a Gemm with transB
+ * a Conv, [out, in] for a Gemm with transB, [in, out] for one without
  * @param means E[x] of each input channel
  */
 export function correctBias(
@@ -24,6 +25,7 @@ export function correctBias(
   means: ArrayLike<number>,
   layer: LayerShape,
 ): number[] {
+  if (op.kind === 'Gemm' && !op.transB) return correctByColumns(bias, weights, stored, shape, means)
   const group = op.kind === 'Conv' ? op.group : 1
   const [outputs, inputs, ...kernel] = shape as [number, number, ...number[]]
   const presence = op.kind === 'Conv' ? tapPresence(op, kernel, layer) : [1]
@@ -38,6 +40,24 @@ export function correctBias(
       for (let tap = 0; tap < taps; tap++)
         sum += (stored[start + tap]! - weights[start + tap]!) * presence[tap]!
       shift += sum * means[first + input]!
+    }
+    return b - shift
+  })
+}
+
+/** As above for weights [in, out]. */
+function correctByColumns(
+  bias: readonly number[],
+  weights: ArrayLike<number>,
+  stored: ArrayLike<number>,
+  [inputs, outputs]: readonly number[],
+  means: ArrayLike<number>,
+): number[] {
+  return bias.map((b, output) => {
+    let shift = 0
+    for (let input = 0; input < inputs!; input++) {
+      const at = input * outputs! + output
+      shift += (stored[at]! - weights[at]!) * means[input]!
     }
     return b - shift
   })

@@ -38,13 +38,13 @@ export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): P
   if (isQuantized(graph)) return keepAsQuantized(graph)
   const activation = activationTypeOf(options)
   if (activation) {
-    const { graph: typed, decisions } = new IntegerTyping(
-      planGraph(graph, options, activation),
-      ranges,
-      options,
-    ).run()
+    const {
+      graph: typed,
+      decisions,
+      stored,
+    } = new IntegerTyping(planGraph(graph, options, activation), ranges, options).run()
     const spelled = spellClips(typed)
-    return { graph: spelled, decisions, integerOnly: isIntegerOnly(spelled) }
+    return { graph: spelled, decisions, integerOnly: isIntegerOnly(spelled), stored }
   }
   const { scheme } = options
   const stored = isStoredScheme(scheme) ? storeWeights(graph, scheme, options) : { graph, decisions: [] }

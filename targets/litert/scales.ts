@@ -144,7 +144,9 @@ export class ActivationScales {
     const dtype = this.#plan.activation
     const symmetric = dtype === 'int16'
     const unclipped = sources.some((name) => this.#unclipped.has(name))
-    const method = unclipped ? ({ kind: 'min-max' } as const) : this.#options.activationRange
+    const { activationRange: usual, valueRanges } = this.#options
+    const own = sources.map((name) => valueRanges?.get(name)).find(Boolean)
+    const method = unclipped ? ({ kind: 'min-max' } as const) : (own ?? usual)
     const chosen = activationRange(this.#merged(sources), method, { dtype, symmetric })
     const padding = [...this.#padded]
       .filter(([name]) => this.#classes.find(name) === root)

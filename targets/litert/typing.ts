@@ -3,12 +3,8 @@ import { constantOf, numbersOf } from '../../src/graph/constant.ts'
 import { GraphEditor } from '../../src/graph/edit.ts'
 import type { Constant, Graph, Node, Quantization, TensorType } from '../../src/graph/types.ts'
 import { type Affine, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
-import { correctBias } from '../../src/quantize/bias-correction.ts'
-import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import type { Ranges } from '../../src/quantize/ranges.ts'
-import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
-import { quantizeWideBias } from '../../src/quantize/wide-bias.ts'
-import { elementCount } from '../../src/tensor.ts'
+import { quantizeLayer } from '../../src/quantize/weighted-layer.ts'
 import type { Decision, TargetOptions } from '../target.ts'
 import { weightLimit } from './numerics.ts'
 import type { Plan } from './plan.ts'
@@ -38,7 +34,7 @@ export class IntegerTyping {
     this.#editor = GraphEditor.empty(plan.graph.name)
   }
 
-  run(): { graph: Graph; decisions: Decision[] } {
+  run(): { graph: Graph; decisions: Decision[]; stored: ReadonlyMap<string, string> } {
     for (const name of this.#graph.inputs) this.#addInput(name)
     for (const node of this.#graph.nodes) {
       const { how } = this.#plan.placements.get(node)!
@@ -46,7 +42,11 @@ export class IntegerTyping {
       else if (how === 'float') this.#addReal(node)
     }
     this.#editor.outputs = this.#graph.outputs.map((name) => this.#output(name))
-    return { graph: this.#editor.finish(), decisions: [...this.#plan.decisions, ...this.#decisions] }
+    return {
+      graph: this.#editor.finish(),
+      decisions: [...this.#plan.decisions, ...this.#decisions],
+      stored: new Map([...this.#real, ...this.#integer]),
+    }
   }
 
   // -- boundary ----------------------------------------------------------------------------------------------------
@@ -162,44 +162,30 @@ export class IntegerTyping {
   #addWeighted(node: Node): void {
     const [x, w, bias] = node.inputs as [string, string, string | null | undefined]
     const weights = this.#graph.values.get(w)!.constant!
-    const input = this.#asInteger(x)
-    const inputScale = this.#scales.of(x).scale
-    const axis = this.#axisOf(node, weights)
-    const wide = this.#plan.activation === 'int16'
+    const inputs = [this.#asInteger(x)]
     const offsets = bias ? numbersOf(this.#graph.values.get(bias)!.constant!) : null
-    const channels = axis === null ? 1 : weights.shape[axis]!
-    const floors = wide
-      ? []
-      : biasScaleFloors(offsets && axis === null ? [largest(offsets)] : offsets, inputScale, channels)
-    const { constant, quantization } = quantizeConstant(
-      weights,
-      { method: this.#options.weightRange, axis, limit: weightLimit, factor: 1, floors },
-      node.name,
-    )
-    const inputs = [input, this.#constant(w, constant, quantization)]
-    if (bias && offsets) {
-      const reals = this.#correctedBias(node, offsets, weights, constant, quantization)
-      const stored = (wide ? quantizeWideBias : quantizeBias)(reals, inputScale, quantization.scales)
-      const dtype = wide ? 'int64' : 'int32'
-      inputs.push(this.#constant(bias, constantOf(dtype, [offsets.length], stored.data), stored.quantization))
-    }
-    this.#addProducer(node, inputs)
-  }
-
-  /** Takes back what rounding the weights shifts on average, where calibration saw the mean of each channel. */
-  #correctedBias(
-    node: Node,
-    bias: number[],
-    weights: Constant,
-    stored: Constant,
-    quantization: Quantization,
-  ): number[] {
-    const means = this.#ranges.get(node.inputs[0]!)?.channelMeans
-    if (!means || this.#options.correctBias === false || node.op.kind === 'ConvTranspose') return bias
     const sizeOf = (name: string) => this.#graph.values.get(name)!.type.shape.slice(1, -1)
-    const layer = { input: sizeOf(node.inputs[0]!), output: sizeOf(node.outputs[0]!) }
-    const reals = dequantizedNumbers(stored, quantization)
-    return correctBias(node.op, bias, numbersOf(weights), reals, weights.shape, means, layer)
+    const stored = quantizeLayer(
+      {
+        name: node.name,
+        op: node.op,
+        weights,
+        bias: offsets,
+        inputScale: this.#scales.of(x).scale,
+        inputMeans: this.#options.correctBias === false ? undefined : this.#ranges.get(x)?.channelMeans,
+        spatial: { input: sizeOf(x), output: sizeOf(node.outputs[0]!) },
+        tuning: this.#options.layers?.get(node.name),
+      },
+      {
+        method: this.#options.weightRange,
+        axis: this.#axisOf(node, weights),
+        limit: weightLimit,
+        biasType: this.#plan.activation === 'int16' ? 'int64' : 'int32',
+      },
+    )
+    inputs.push(this.#constant(w, stored.weights.constant, stored.weights.quantization))
+    if (bias && stored.bias) inputs.push(this.#constant(bias, stored.bias.constant, stored.bias.quantization))
+    this.#addProducer(node, inputs)
   }
 
   #axisOf(node: Node, weights: Constant): number | null {
@@ -327,14 +313,4 @@ export class IntegerTyping {
     const { shape } = this.#graph.values.get(name)!.type
     return { dtype: this.#plan.activation, shape, quantization: perTensor(affine) }
   }
-}
-
-/** Along axis 0 or with one scale. */
-function dequantizedNumbers(constant: Constant, { scales }: Quantization): number[] {
-  const per = elementCount(constant.shape) / scales.length
-  return numbersOf(constant).map((q, i) => q * scales[Math.floor(i / per)]!)
-}
-
-function largest(numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
 }

@@ -47,6 +47,15 @@ export function planGraph(graph: Graph, options: TargetOptions): Plan {
   return { placements, fused, classes, sources, unclipped: unclippedValues(context), decisions }
 }
 
+/** What convolutions and products with a bias read: the means of their channels correct it. */
+export function weightedInputs(graph: Graph, { placements }: Plan): string[] {
+  return graph.nodes
+    .filter(({ op, inputs }) => (op.kind === 'Conv' || op.kind === 'Gemm') && inputs[2])
+    .filter((node) => placements.get(node)!.how === 'int8')
+    .map(({ inputs }) => inputs[0]!)
+    .filter((name) => graph.values.get(name)!.constant === null)
+}
+
 /** Who makes and who reads each value; the editor's own search is linear. */
 class Context {
   readonly graph: Graph
@@ -292,7 +301,8 @@ function classSources(
     const fusedOutput = fused.get(node.outputs[0]!)?.output
     const output = fusedOutput ?? node.outputs[0]!
     // a fused Relu or Clip is done by saturation, so its product gives integers even where only floats follow
-    if (fusedOutput !== undefined || needsInt8(output, planned.signature, context, placements, options)) add(output)
+    if (fusedOutput !== undefined || needsInt8(output, planned.signature, context, placements, options))
+      add(output)
   }
   if (options.io !== 'float')
     for (const name of [...context.graph.inputs, ...context.graph.outputs])

@@ -5,13 +5,12 @@ import { EdgewrightError } from '../../src/error.ts'
 import type { OpKind } from '../../src/graph/ops.ts'
 import { type Affine, affineOf, integerRange, perTensor, quantizeNumber } from '../../src/quantize/affine.ts'
 import type { Ranges } from '../../src/quantize/ranges.ts'
-import { quantizeConstant } from '../../src/quantize/constant-weights.ts'
 import { isStoredScheme } from '../../src/quantize/stored-weights.ts'
-import { biasScaleFloors, quantizeBias } from '../../src/quantize/weights.ts'
+import { quantizeLayer } from '../../src/quantize/weighted-layer.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
 import { conversionDecisions, islandDecisions } from './decisions.ts'
 import { type Dialect, dialectOf } from './numerics.ts'
-import { needsInt8, type Plan, planGraph } from './plan.ts'
+import { needsInt8, type Plan, planGraph, weightedInputs } from './plan.ts'
 import { isQuantized, keepAsQuantized } from './quantized-file.ts'
 import { ActivationScales } from './scales.ts'
 import { storeWeights } from './stored-weights.ts'
@@ -34,7 +33,7 @@ export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): P
 export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
   if (options.scheme !== 'full-int8' || isQuantized(graph)) return []
   const plan = planGraph(graph, options)
-  return [...new Set([...plan.sources.values()].flat())]
+  return [...new Set([...[...plan.sources.values()].flat(), ...weightedInputs(graph, plan)])]
 }
 
 /**
@@ -46,6 +45,7 @@ const requantizedOnLoad: ReadonlySet<OpKind> = new Set<OpKind>(['Conv', 'ConvTra
 /** Turns a float graph into the typed one, operator by operator. */
 class Typing {
   readonly #graph: Graph
+  readonly #ranges: Ranges
   readonly #options: TargetOptions
   readonly #plan: Plan
   readonly #dialect: Dialect
@@ -63,15 +63,11 @@ class Typing {
 
   constructor(graph: Graph, ranges: Ranges, options: TargetOptions) {
     this.#graph = graph
+    this.#ranges = ranges
     this.#options = options
     this.#plan = planGraph(graph, options)
     this.#dialect = dialectOf(options.cpu)
-    this.#scales = new ActivationScales(
-      this.#plan,
-      ranges,
-      options.activationRange,
-      this.#dialect.activations,
-    )
+    this.#scales = new ActivationScales(this.#plan, ranges, options, this.#dialect.activations)
     this.#editor = GraphEditor.empty(graph.name)
     this.#captured = new Set(graph.nodes.flatMap(({ op }) => (op.kind === 'Opaque' ? op.captures : [])))
     for (const node of graph.nodes)
@@ -97,7 +93,8 @@ class Typing {
       ...islandDecisions(this.#graph, this.#plan),
       ...conversionDecisions(graph),
     )
-    return { graph, decisions: this.#decisions, integerOnly: isIntegerOnly(graph) }
+    const stored = new Map([...this.#floatNames, ...this.#intNames])
+    return { graph, decisions: this.#decisions, integerOnly: isIntegerOnly(graph), stored }
   }
 
   // -- boundary ----------------------------------------------------------------------------------------------------
@@ -225,29 +222,29 @@ class Typing {
     const refusal = perChannelRefusal(node, this.#options)
     if (refusal !== null) this.#decide(node.name, refusal)
     const axis = weightAxis(node, weights, this.#options)
-    const input = this.#asInteger(x)
-    const inputScale = this.#scales.of(x).scale
-    const channels = axis === null ? 1 : weights.shape[axis]!
+    const inputs: (string | null)[] = [this.#asInteger(x)]
+    const sizeOf = (name: string) => this.#graph.values.get(name)!.type.shape.slice(2)
+    const stored = quantizeLayer(
+      {
+        name: node.name,
+        op: node.op,
+        weights,
+        bias: bias ? this.#biasOf(node, bias) : null,
+        inputScale: this.#scales.of(x).scale,
+        inputMeans: this.#options.correctBias === false ? undefined : this.#ranges.get(x)?.channelMeans,
+        spatial: { input: sizeOf(x), output: sizeOf(node.outputs[0]!) },
+        tuning: this.#options.layers?.get(node.name),
+      },
+      {
+        method: this.#options.weightRange,
+        axis: weightAxis(node, weights, this.#options),
+        limit: this.#dialect.weightLimit,
+        biasType: 'int32',
+      },
+    )
+    inputs.push(this.#constant(w, stored.weights.constant, stored.weights.quantization))
+    if (bias && stored.bias) inputs.push(this.#constant(bias, stored.bias.constant, stored.bias.quantization))
     const alpha = node.op.kind === 'Gemm' ? node.op.alpha : 1
-    const biasReals = bias ? this.#biasOf(node, bias) : null
-    const floors = biasScaleFloors(
-      biasReals && axis === null ? [largest(biasReals)] : biasReals,
-      inputScale,
-      channels,
-    )
-    const { constant, quantization } = quantizeConstant(
-      weights,
-      { method: this.#options.weightRange, axis, limit: this.#dialect.weightLimit, factor: alpha, floors },
-      node.name,
-    )
-    const stored = this.#constant(w, constant, quantization)
-    const inputs: (string | null)[] = [input, stored]
-    if (bias && biasReals) {
-      const quantized = quantizeBias(biasReals, inputScale, quantization.scales)
-      inputs.push(
-        this.#constant(bias, constantOf('int32', [biasReals.length], quantized.data), quantized.quantization),
-      )
-    }
     const op = node.op.kind === 'Gemm' && alpha !== 1 ? { ...node.op, alpha: 1 } : node.op
     this.#addProduct({ ...node, op }, inputs, node)
   }
@@ -381,10 +378,6 @@ class Typing {
 
 function copyOf(node: Node): Pick<Node, 'name' | 'op' | 'source'> {
   return { name: node.name, op: node.op, source: node.source }
-}
-
-function largest(numbers: readonly number[]): number {
-  return numbers.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
 }
 
 /** The same real numbers in the other signedness: exact. */

@@ -2,6 +2,7 @@ import { EdgewrightError } from '../../src/error.ts'
 import { activationRange } from '../../src/quantize/activation-range.ts'
 import { type Affine, affineOf, integerRange } from '../../src/quantize/affine.ts'
 import type { ActivationRangeMethod, Ranges } from '../../src/quantize/ranges.ts'
+import type { TargetOptions } from '../target.ts'
 import type { Plan } from './plan.ts'
 
 interface Bounds {
@@ -13,17 +14,22 @@ interface Bounds {
 export class ActivationScales {
   readonly #plan: Plan
   readonly #ranges: Ranges
-  readonly #method: ActivationRangeMethod
+  readonly #options: Pick<TargetOptions, 'activationRange' | 'valueRanges'>
   readonly #dtype: 'int8' | 'uint8'
   readonly #affines = new Map<string, Affine>()
   /** Outputs whose range an operator fixes, and those that an activation clips. */
   readonly #fixed = new Map<string, Bounds>()
   readonly #clips = new Map<string, Bounds>()
 
-  constructor(plan: Plan, ranges: Ranges, method: ActivationRangeMethod, dtype: 'int8' | 'uint8') {
+  constructor(
+    plan: Plan,
+    ranges: Ranges,
+    options: Pick<TargetOptions, 'activationRange' | 'valueRanges'>,
+    dtype: 'int8' | 'uint8',
+  ) {
     this.#plan = plan
     this.#ranges = ranges
-    this.#method = method
+    this.#options = options
     this.#dtype = dtype
     for (const [node, { how, signature }] of plan.placements) {
       if (how !== 'int8') continue
@@ -51,7 +57,9 @@ export class ActivationScales {
 
   #ofClass(representative: string): Affine {
     const sources = this.#plan.sources.get(representative) ?? [representative]
-    const ends = sources.map((source) => this.#rangeOf(source))
+    const own = this.#options.valueRanges
+    const method = sources.map((source) => own?.get(source)).find(Boolean) ?? this.#options.activationRange
+    const ends = sources.map((source) => this.#rangeOf(source, method))
     const min = Math.min(...ends.map((end) => end.min))
     const max = Math.max(...ends.map((end) => end.max))
     const affine = affineOf(min, max, this.#dtype)
@@ -63,13 +71,13 @@ export class ActivationScales {
     return clips.every((clip) => clip?.max === 0) ? { ...affine, zeroPoint: high } : affine
   }
 
-  #rangeOf(name: string): Bounds {
+  #rangeOf(name: string, wanted: ActivationRangeMethod): Bounds {
     const fixed = this.#fixed.get(name)
     if (fixed) return fixed
     const seen = this.#ranges.get(name)
     if (!seen)
       throw new EdgewrightError('INTERNAL', 'Internal error: a value was not calibrated.', { where: name })
-    const method: ActivationRangeMethod = this.#plan.unclipped.has(name) ? { kind: 'min-max' } : this.#method
+    const method: ActivationRangeMethod = this.#plan.unclipped.has(name) ? { kind: 'min-max' } : wanted
     const range = activationRange(seen, method, { dtype: this.#dtype })
     const clip = this.#clips.get(name)
     return clip ? { min: Math.max(range.min, clip.min), max: Math.min(range.max, clip.max) } : range
