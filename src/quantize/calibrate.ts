@@ -4,7 +4,7 @@ import { GraphEditor } from '../graph/edit.ts'
 import type { Graph } from '../graph/types.ts'
 import { type Progress, silentProgress, throwIfAborted } from '../progress.ts'
 import type { Tensor } from '../tensor.ts'
-import { type ChannelMeans, channelMeansOf } from './channel-means.ts'
+import { type ChannelStatistics, channelStatisticsOf } from './channel-statistics.ts'
 import { Histogram } from './histogram.ts'
 import type { Ranges, TensorRange } from './ranges.ts'
 
@@ -15,6 +15,11 @@ export interface CalibrateOptions {
   progress?: Progress
   /** Number of samples, for the progress view; 0 where unknown. */
   total?: number
+  /**
+   * Values with min, max and mean of each channel besides those that a weighted layer reads. One that is not wanted
+   * gets no histogram; one whose channels cannot be told gets min and max of the whole.
+   */
+  channelStatistics?: ReadonlySet<string>
 }
 
 /**
@@ -30,29 +35,17 @@ export async function calibrate(
   makeEvaluator: EvaluatorFactory,
   samples: AsyncIterable<ReadonlyMap<string, Tensor>> | Iterable<ReadonlyMap<string, Tensor>>,
   wanted: readonly string[],
-  { progress = silentProgress(), total = 0 }: CalibrateOptions = {},
+  { progress = silentProgress(), total = 0, channelStatistics = new Set() }: CalibrateOptions = {},
 ): Promise<Ranges> {
-  const fromInputs = wanted.filter((name) => graph.inputs.includes(name))
-  const fromRun = wanted.filter((name) => !graph.inputs.includes(name) && !graph.values.get(name)?.constant)
-  const histograms = new Map(wanted.map((name) => [name, new Histogram(name)]))
-  const means = channelMeansOf(graph, wanted)
-  for (const name of wanted) {
-    const constant = graph.values.get(name)?.constant
-    if (constant)
-      throw new EdgewrightError('INTERNAL', 'Internal error: a constant needs no calibration.', {
-        where: name,
-      })
-  }
+  const observers = observersOf(graph, wanted, channelStatistics)
+  const fromRun = [...observers.keys()].filter((name) => !graph.inputs.includes(name))
   const evaluator = fromRun.length > 0 ? await makeEvaluator(observedGraph(graph, fromRun)) : null
   let done = 0
   try {
     for await (const feeds of samples) {
       throwIfAborted(progress.signal)
-      for (const name of fromInputs) count(histograms.get(name)!, means.get(name), feeds.get(name))
-      if (evaluator) {
-        const outputs = await evaluator.run(feeds, fromRun)
-        for (const name of fromRun) count(histograms.get(name)!, means.get(name), outputs.get(name))
-      }
+      const outputs = evaluator ? await evaluator.run(feeds, fromRun) : feeds
+      for (const [name, observer] of observers) observe(observer, outputs.get(name) ?? feeds.get(name))
       done++
       progress.tick(done, total, 'samples')
     }
@@ -63,17 +56,36 @@ export async function calibrate(
     throw new EdgewrightError('DATA_EMPTY', 'Calibration had no sample to look at.', {
       hint: 'Give at least one sample, or none at all to calibrate on seeded random inputs.',
     })
-  const ranges = new Map<string, TensorRange>()
-  for (const [name, histogram] of histograms) {
-    const channelMeans = means.get(name)?.result()
-    ranges.set(name, {
-      min: histogram.min,
-      max: histogram.max,
-      histogram,
-      ...(channelMeans ? { channelMeans } : {}),
+  return new Map([...observers].map(([name, observer]) => [name, rangeOf(observer)]))
+}
+
+/** What is gathered of one value. */
+interface Observer {
+  readonly histogram: Histogram
+  /** False where the histogram only serves for min and max. */
+  readonly wanted: boolean
+  readonly channels: ChannelStatistics | undefined
+}
+
+function observersOf(
+  graph: Graph,
+  wanted: readonly string[],
+  extra: ReadonlySet<string>,
+): Map<string, Observer> {
+  const channels = channelStatisticsOf(graph, wanted, extra)
+  const observers = new Map<string, Observer>()
+  for (const name of new Set([...wanted, ...extra])) {
+    if (graph.values.get(name)?.constant)
+      throw new EdgewrightError('INTERNAL', 'Internal error: a constant needs no calibration.', {
+        where: name,
+      })
+    observers.set(name, {
+      histogram: new Histogram(name),
+      wanted: wanted.includes(name),
+      channels: channels.get(name),
     })
   }
-  return ranges
+  return observers
 }
 
 /** The graph with the wanted values as its only outputs. */
@@ -83,7 +95,7 @@ function observedGraph(graph: Graph, wanted: readonly string[]): Graph {
   return editor.finish()
 }
 
-function count(histogram: Histogram, means: ChannelMeans | undefined, tensor: Tensor | undefined): void {
+function observe({ histogram, channels }: Observer, tensor: Tensor | undefined): void {
   if (!tensor)
     throw new EdgewrightError('DATA_SHAPE', 'A sample lacks an input of the network.', {
       where: histogram.name,
@@ -92,5 +104,23 @@ function count(histogram: Histogram, means: ChannelMeans | undefined, tensor: Te
   const reals =
     data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number)
   histogram.observe(reals)
-  means?.observe(reals)
+  channels?.observe(reals)
+}
+
+function rangeOf({ histogram, wanted, channels }: Observer): TensorRange {
+  const { min, max } = histogram
+  const seen = channels?.result()
+  return {
+    min,
+    max,
+    ...(wanted ? { histogram } : {}),
+    ...(seen
+      ? {
+          channelMeans: seen.mean,
+          channelMeanSquares: seen.meanOfSquares,
+          channelMin: seen.min,
+          channelMax: seen.max,
+        }
+      : {}),
+  }
 }

@@ -5,8 +5,12 @@ export interface TensorRange {
   readonly min: number
   readonly max: number
   readonly histogram?: Histogram
-  /** Mean of each channel, of values that a convolution or matrix product reads: for bias correction. */
+  /** Mean of each channel, of values that a convolution or matrix product reads or that were asked for by name. */
   readonly channelMeans?: ArrayLike<number>
+  /** Mean of the squares of each channel; there with `channelMeans`, like the two below. */
+  readonly channelMeanSquares?: ArrayLike<number>
+  readonly channelMin?: ArrayLike<number>
+  readonly channelMax?: ArrayLike<number>
 }
 
 /** Observations by value name, kept apart from types. */

@@ -2,18 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Op } from '../../src/graph/ops.ts'
 import { correctBias } from '../../src/quantize/bias-correction.ts'
-import { ChannelMeans } from '../../src/quantize/channel-means.ts'
-
-test('means of channels, wherever their axis stands', () => {
-  const last = new ChannelMeans([1, 2, 2, 3], 3)
-  last.observe(Float32Array.of(1, 10, 100, 2, 20, 200, 3, 30, 300, 4, 40, 400))
-  last.observe(Float32Array.of(1, 10, 100, 2, 20, 200, 3, 30, 300, 4, 40, 400))
-  assert.deepEqual([...last.result()], [2.5, 25, 250])
-  const first = new ChannelMeans([1, 3, 2, 2], 1)
-  first.observe(Float32Array.of(1, 2, 3, 4, 10, 20, 30, 40, 100, 200, 300, 400))
-  assert.deepEqual([...first.result()], [2.5, 25, 250])
-  assert.deepEqual([...new ChannelMeans([1, 2], 1).result()], [0, 0])
-})
 
 test('a fully connected layer keeps its mean output under other weights', () => {
   const gemm: Op = { kind: 'Gemm', alpha: 1, beta: 1, transA: false, transB: true }

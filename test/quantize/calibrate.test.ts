@@ -33,6 +33,15 @@ test('inputs, inner values and outputs are seen over all samples', async () => {
   assert.equal(ranges.get('relu_out')!.histogram!.count, 6)
 })
 
+test('a value that is asked for by channel only has no histogram', async () => {
+  const { graph } = network()
+  const ranges = await calibrate(graph, evaluatorOf, feeds([-1, 2], [3, -4]), ['x'], {
+    channelStatistics: new Set(['relu_out']),
+  })
+  assert.deepEqual(ranges.get('relu_out'), { min: 0, max: 6 })
+  assert.ok(ranges.get('x')!.histogram)
+})
+
 test('samples may come one at a time from anywhere', async () => {
   const { graph } = network()
   async function* slow() {
