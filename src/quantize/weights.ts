@@ -1,5 +1,6 @@
 import type { Quantization } from '../graph/types.ts'
 import { roundHalfToEven, scaleFloor } from './affine.ts'
+import { minMaxScale, mseScale } from './mse-scale.ts'
 import type { WeightRangeMethod } from './ranges.ts'
 
 export interface WeightOptions {
@@ -35,44 +36,6 @@ export function quantizeWeights(
     )
   }
   return { data, quantization: { scales, zeroPoints: scales.map(() => 0), axis } }
-}
-
-/** max|w| / limit; 1 for a channel of zeros. */
-export function minMaxScale(weights: Float64Array, limit: number): number {
-  let magnitude = 0
-  for (let i = 0; i < weights.length; i++) magnitude = Math.max(magnitude, Math.abs(weights[i]!))
-  return magnitude === 0 ? 1 : magnitude / limit
-}
-
-/** The scale with the least squared rounding and clipping error: finely just below max|w|, coarsely down to 0.4 of it. */
-export function mseScale(weights: Float64Array, limit: number): number {
-  const full = minMaxScale(weights, limit)
-  let best = full
-  let least = squaredError(weights, full, limit)
-  for (let share = 0.995; share >= 0.4; share -= share > 0.96 ? 0.005 : 0.04) {
-    const error = squaredError(weights, full * share, limit)
-    if (error < least) {
-      least = error
-      best = full * share
-    }
-  }
-  return best
-}
-
-/** Adding and taking away 1.5 · 2^52 rounds a small double to the nearest integer, halves to even. */
-const roundingShift = 1.5 * 2 ** 52
-
-function squaredError(weights: Float64Array, scale: number, limit: number): number {
-  const perUnit = 1 / scale
-  let error = -0
-  for (let i = 0; i < weights.length; i++) {
-    const w = weights[i]!
-    const position = w * perUnit
-    const clipped = position > limit ? limit : position < -limit ? -limit : position
-    const difference = w - (clipped + roundingShift - roundingShift) * scale
-    error += difference * difference
-  }
-  return error
 }
 
 /** Elements of a tensor by their index along an axis; all as one channel where the axis is null. */
