@@ -1,4 +1,5 @@
 import { affineOf, integerRange, type QuantizedType, symmetricAffineOf } from './affine.ts'
+import { entropyRange } from './entropy-range.ts'
 import { binsPerSide, type Histogram } from './histogram.ts'
 import type { ActivationRangeMethod, TensorRange } from './ranges.ts'
 
@@ -25,6 +26,8 @@ export function activationRange(
       return percentileRange(range.histogram, method.percentile)
     case 'mse':
       return mseRange(range.histogram, options)
+    case 'kl':
+      return entropyRange(range.histogram, options)
   }
 }
 

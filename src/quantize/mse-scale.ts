@@ -26,7 +26,7 @@ export function mseScale(weights: Float64Array, limit: number): number {
 
 /**
  * The clip c with the least expected squared error where rounding inside is uniform noise, (c / limit)² / 12: Newton's
- * method of OCTAV (Sakr et al. 2022, "Optimal Clipping and Magnitude-aware Differentiation", equation 6).
+ * method of OCTAV (Sakr et al., ICML 2022, "Optimal Clipping and Magnitude-aware Differentiation").
  */
 export function octavClip(weights: Float64Array, limit: number): number {
   const noise = 1 / (12 * limit * limit)

@@ -21,6 +21,8 @@ export type ActivationRangeMethod =
   /** The central `percentile` per cent of all elements, half of the rest on each side. */
   | { readonly kind: 'percentile'; readonly percentile: number }
   | { readonly kind: 'mse' }
+  /** The least Kullback-Leibler divergence of the quantized distribution from the real one. */
+  | { readonly kind: 'kl' }
 
 export type WeightRangeMethod = 'min-max' | 'mse'
 
