@@ -51,8 +51,48 @@ export function rateHzOf(args: Arguments): number {
   return Number(match[1])
 }
 
+/** Values of `--preset` by what they are about; the two share no word, so that `run` takes one of each. */
+const presets = { compile: ['fast', 'balanced', 'best'], measure: ['quick', 'standard'] } as const
+type PresetKind = keyof typeof presets
+
+/** `--preset best`, or in `run` `--preset best,standard`: the word of one kind. */
+export function presetOf<Kind extends PresetKind>(
+  args: Arguments,
+  kind: Kind,
+  allowed: readonly PresetKind[] = [kind],
+): (typeof presets)[Kind][number] | undefined {
+  const words = texts(args, 'preset').flatMap((written) => written.split(','))
+  const known: readonly string[] = allowed.flatMap((one) => presets[one])
+  const unknown = words.find((word) => !known.includes(word))
+  if (unknown !== undefined)
+    throw new EdgewrightError('USAGE', `There is no preset named ${JSON.stringify(unknown)} here.`, {
+      where: '--preset',
+      hint: `Presets: ${known.join(', ')}.`,
+    })
+  const own: readonly string[] = presets[kind]
+  return words.filter((word) => own.includes(word)).at(-1) as (typeof presets)[Kind][number] | undefined
+}
+
+/** `--max-drop 0.5%` or `0.005` as a share. */
+function shareOf(args: Arguments, name: string): number | undefined {
+  const written = text(args, name)
+  if (written === undefined) return undefined
+  const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(%)?$/.exec(written.trim())
+  const share = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN
+  if (!(share >= 0 && share <= 1))
+    throw new EdgewrightError('USAGE', `Not a share: ${JSON.stringify(written)}.`, {
+      where: `--${name}`,
+      hint: `Write --${name} 0.5% or --${name} 0.005.`,
+    })
+  return share
+}
+
 /** The recipe of a file and flags; flags win. */
-export async function recipeOf(args: Arguments, base?: RecipeInput | string): Promise<Recipe> {
+export async function recipeOf(
+  args: Arguments,
+  base?: RecipeInput | string,
+  preset = presetOf(args, 'compile'),
+): Promise<Recipe> {
   const { parseRecipe } = await import('../compile/recipe.ts')
   const path = text(args, 'recipe') ?? (typeof base === 'string' ? base : undefined)
   const written: Record<string, unknown> = path
@@ -64,6 +104,8 @@ export async function recipeOf(args: Arguments, base?: RecipeInput | string): Pr
   }
   put(written, 'scheme', text(args, 'scheme'))
   put(written, 'io', text(args, 'io'))
+  put(written, 'preset', preset)
+  put(written, 'maxDrop', shareOf(args, 'max-drop'))
   put(written, 'foldPreprocessing', args['fold-preprocessing'])
   put(written, 'perChannel', args['per-channel'])
   put(written, 'keepFloat', args['keep-float'])

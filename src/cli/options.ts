@@ -20,6 +20,10 @@ export const dataOptions = {
 
 export const recipeOptions = {
   recipe: { type: 'string', describe: 'A recipe (YAML); flags overrule it' },
+  'max-drop': {
+    type: 'string',
+    describe: 'What the metric may lose: 0.5% keeps layers in float until it holds',
+  },
   scheme: { type: 'string', describe: 'full-int8, int16x8, dynamic, weight-only, float16 or float' },
   io: { type: 'string', choices: ['float', 'int8', 'uint8'], describe: 'Element type of inputs and outputs' },
   'fold-preprocessing': {
@@ -46,6 +50,14 @@ export const recipeOptions = {
   seed: { type: 'number', describe: 'For splits and random inputs' },
 } as const satisfies Record<string, Options>
 
+/** Of a compile; `run` takes one of each kind: `--preset best,standard`. */
+export const presetOption = {
+  preset: {
+    type: 'string',
+    describe: 'fast (min-max ranges), balanced, best (tries all that there is to stay near float)',
+  },
+} as const satisfies Record<string, Options>
+
 export const edgetpuOptions = {
   'edgetpu-compiler': {
     type: 'string',
@@ -64,7 +76,6 @@ export const measureOptions = {
   threads: { type: 'string', describe: 'Thread counts, e.g. 1,2,4 (default 1)' },
   preset: {
     type: 'string',
-    choices: ['quick', 'standard'],
     describe: 'quick: some seconds; standard: at least 100 inferences and 10 s',
   },
   rate: { type: 'string', describe: 'Fixed rate in place of flat out: 10/s' },

@@ -1,31 +1,41 @@
 import type { RuntimeNeed } from '../artifact/manifest.ts'
-import type { OnnxEvaluatorOptions } from '../execute/onnxruntime.ts'
 import { engineOf } from '../execute/open.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
-import { calibrate } from '../quantize/calibrate.ts'
-import {
-  type ActivationRangeMethod,
-  describeRangeMethod,
-  type Ranges,
-  type WeightRangeMethod,
-} from '../quantize/ranges.ts'
+import { calibrate, type CalibrateOptions } from '../quantize/calibrate.ts'
+import { isStoredScheme } from '../quantize/stored-weights.ts'
+import type { Ranges } from '../quantize/ranges.ts'
 import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
 import type { Board } from './board.ts'
-import { type Prepared, runnableOf } from './compile.ts'
+import type { Prepared } from './compile.ts'
 import { executeGraph } from './execute-graph.ts'
-import { outputHeadroom, withHeadroom } from './headroom.ts'
-import { peakActivationBytes } from './memory.ts'
-import { compareQuality } from './quality.ts'
-import type { Recipe } from './recipe.ts'
+import { improvements } from './improvements/index.ts'
+import type { ImprovementContext } from './improvements/improvement.ts'
+import { compareQuality, type Quality } from './quality.ts'
+import { rangeChoices } from './range-choices.ts'
+import { RetainedSamples } from './retained-samples.ts'
+import { runnableOf } from './runnable.ts'
 import { samplesOf } from './samples.ts'
+import { type Made, makeTrial, type Trial } from './trial.ts'
 
-/** A way to choose ranges, with what it came to on the selection samples. */
+/** Something that was tried, with what it came to on the held-out samples. */
 export interface Candidate {
+  /** Of the search: `ranges`, or the improvement's name. */
+  readonly step: string
   readonly name: string
+  /** Null: exact. */
   readonly sqnrDb: number | null
+  /** Against the best before it; null where either is exact or there was none. */
+  readonly gainDb: number | null
+  readonly agreement: number | null
   readonly samples: number
   readonly kept: boolean
+}
+
+/** An improvement that had nothing to do. */
+export interface Declined {
+  readonly step: string
+  readonly reason: string
 }
 
 export interface Chosen {
@@ -35,105 +45,196 @@ export interface Chosen {
   readonly runtimes: RuntimeNeed[]
   readonly choice: string
   readonly candidates: readonly Candidate[]
+  readonly declined: readonly Declined[]
   /** Of the weight tensors, biases and scales aside. */
   readonly weightBytes: number
   /** That live at once. */
   readonly activationBytes: number
+  readonly made: Made
 }
 
-interface Choice {
-  readonly name: string
-  readonly activation: ActivationRangeMethod
-  readonly weight: WeightRangeMethod
-  readonly correctBias: boolean
-  readonly headroom: boolean
-}
+/** Samples of the calibration part that improvements look at: each looks at them several times. */
+const improvementSamples = 64
 
 /**
- * Calibrates once, tries each way to choose ranges on held-out samples, keeps the best; then takes from that one what
- * else the target does to it, one thing at a time, and leaves out what does not help.
+ * Calibrates once, tries each way to choose ranges on held-out samples and keeps the best; then each improvement in
+ * turn on top of what was kept, and leaves out what does not help.
  */
 export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
+  const { recipe, samples } = prepared
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
-  const graph = tailored(prepared, board)
+  const graph = board.target.tailor?.(prepared.source.graph, board.options) ?? prepared.source.graph
   const ranges =
     board.target.wantedTensors(graph, board.options).length === 0
       ? new Map()
       : await calibrateFor(prepared, graph, board, progress)
-  const held = prepared.samples.selection.indices.length
-  const choices = choicesOf(prepared.recipe)
-  // without ranges nothing is stored by them, and nothing was seen to correct by
-  const improvements =
-    ranges.size === 0 ? [] : improvementsOf(choices[0]!, (choice) => make(graph, board, ranges, choice))
-  const nameOf = (choice: Choice) =>
-    [choice.name, ...improvements.map((one) => (choice[one.key] ? one.made : one.left))].join(', ')
+  const trials = rangeChoices(recipe).map(({ name, ...choice }) => ({
+    name,
+    trial: {
+      graph,
+      ranges,
+      correctBias: recipe.preset !== 'fast',
+      headroom: true,
+      keepFloat: recipe.keepFloat,
+      layers: new Map(),
+      valueRanges: new Map(),
+      ...choice,
+    } satisfies Trial,
+  }))
+  const search = new Search(prepared, board, progress)
   // nothing is held out of very little data: then there is nothing to choose on
-  if (choices.length === 1 || held === 0)
-    return {
-      ...make(graph, board, ranges, choices[0]!),
-      runtimes,
-      choice: nameOf(choices[0]!),
-      candidates: [],
-    }
-
-  const total = choices.length + improvements.length
-  progress.stage('choose', `${total} ways on ${held} held-out samples`)
-  let best: { made: Made; choice: Choice; sqnrDb: number } | undefined
-  const tried: { name: string; sqnrDb: number; samples: number }[] = []
-  const consider = async (choice: Choice, marginDb: number) => {
-    const made = make(graph, board, ranges, choice)
-    const { sqnrDb, samples } = await score(prepared, board, made.emitted, progress)
-    tried.push({ name: nameOf(choice), sqnrDb, samples })
-    if (!best || sqnrDb > best.sqnrDb + marginDb) best = { made, choice, sqnrDb }
-    progress.tick(tried.length, total, 'ways')
+  const cannotChoose = samples.selection.indices.length === 0
+  if (cannotChoose || recipe.preset === 'fast') search.take(trials[0]!)
+  else if (trials.length === 1 && !improvable(recipe.scheme, ranges)) search.take(trials[0]!)
+  else {
+    progress.stage('choose', `on ${samples.selection.indices.length} held-out samples`)
+    await search.tryAll('ranges', trials, Number.NEGATIVE_INFINITY)
+    if (improvable(recipe.scheme, ranges)) await search.improve()
   }
-  for (const choice of choices) await consider(choice, 0)
-  for (const { key, marginDb } of improvements) await consider({ ...best!.choice, [key]: false }, marginDb)
-  const kept = best!
+  const { made, names } = search.best!
   return {
-    ...kept.made,
+    emitted: made.emitted,
+    integerOnly: made.typed.integerOnly,
+    decisions: made.typed.decisions,
     runtimes,
-    choice: nameOf(kept.choice),
-    candidates: tried.map((entry) => ({
-      ...entry,
-      sqnrDb: Number.isFinite(entry.sqnrDb) ? entry.sqnrDb : null,
-      kept: entry.name === nameOf(kept.choice),
-    })),
+    choice: names.join(', '),
+    candidates: search.tried,
+    declined: search.declined,
+    weightBytes: made.weightBytes,
+    activationBytes: made.activationBytes,
+    made,
   }
 }
 
-/** What is done to every candidate, and left out of the best to see whether it helps. */
-interface Improvement {
-  readonly key: 'correctBias' | 'headroom'
-  readonly made: string
-  readonly left: string
-  /** What leaving it out must gain. */
-  readonly marginDb: number
+/** Without ranges nothing is stored by them, and nothing was seen to improve by. */
+function improvable(scheme: TargetOptions['scheme'], ranges: Ranges): boolean {
+  return !isStoredScheme(scheme) && scheme !== 'float' && ranges.size > 0
 }
 
-const knownImprovements: readonly Improvement[] = [
-  { key: 'correctBias', made: 'biases corrected', left: 'biases as they are', marginDb: 0 },
-  // what clips seldom may clip in none of few samples: a small gain there is no proof that it never will
-  {
-    key: 'headroom',
-    made: `outputs with ${100 * outputHeadroom} % headroom`,
-    left: 'outputs without headroom',
-    marginDb: 0.5,
-  },
-]
-
-/** Those that change a byte: a target may have no use for one, or a network no place. */
-function improvementsOf(choice: Choice, make: (choice: Choice) => Made): Improvement[] {
-  const bytesOf = ({ emitted }: Made) => emitted.files.get(emitted.model)!
-  const whole = bytesOf(make(choice))
-  return knownImprovements.filter(
-    ({ key }) => choice[key] && Buffer.compare(whole, bytesOf(make({ ...choice, [key]: false }))) !== 0,
-  )
+interface Best {
+  readonly made: Made
+  readonly names: readonly string[]
+  /** Null where nothing was held out to judge by. */
+  readonly quality: Quality | null
 }
 
-/** The network in the form that the target calibrates and types. */
-function tailored({ source }: Prepared, { target, options }: Board): Graph {
-  return target.tailor?.(source.graph, options) ?? source.graph
+/** Goes uphill: every step starts from the best so far. */
+class Search {
+  readonly tried: Candidate[] = []
+  readonly declined: Declined[] = []
+  best: Best | undefined
+  readonly #prepared: Prepared
+  readonly #board: Board
+  readonly #progress: Progress
+  readonly #heldOut: RetainedSamples
+  readonly #calibration: RetainedSamples
+
+  constructor(prepared: Prepared, board: Board, progress: Progress) {
+    const { calibration, selection } = prepared.samples
+    this.#prepared = { ...prepared, float: { ...prepared.float, remembered: new WeakMap() } }
+    this.#board = board
+    this.#progress = progress
+    this.#heldOut = new RetainedSamples(selection, progress.signal)
+    this.#calibration = new RetainedSamples(calibration, progress.signal, improvementSamples)
+  }
+
+  /** Without a look at the held-out samples. */
+  take({ name, trial }: { readonly name: string; readonly trial: Trial }): void {
+    this.best = { made: makeTrial(trial, this.#board), names: [name], quality: null }
+  }
+
+  async improve(): Promise<void> {
+    const { recipe } = this.#prepared
+    const context = this.#context()
+    for (const { name, presets, marginDb, propose } of improvements) {
+      if (!presets.includes(recipe.preset)) continue
+      this.#progress.stage('improve', name)
+      const proposal = await propose(this.best!.made, context)
+      if ('declined' in proposal) this.declined.push({ step: name, reason: proposal.declined })
+      else await this.tryAll(name, proposal.trials, marginDb)
+    }
+  }
+
+  /** Keeps the best of them where it gains more than the margin. */
+  async tryAll(
+    step: string,
+    trials: readonly { readonly name: string; readonly trial: Trial }[],
+    marginDb: number,
+  ): Promise<void> {
+    const before = this.best
+    const entries: { name: string; made: Made; quality: Quality }[] = []
+    for (const { name, trial } of trials) {
+      const made = makeTrial(trial, this.#board)
+      entries.push({ name, made, quality: await this.#score(made) })
+      this.#progress.tick(entries.length, trials.length, 'ways')
+    }
+    const winner = entries.reduce<(typeof entries)[number] | undefined>(
+      (best, entry) => (best && !(entry.quality.sqnrDb > best.quality.sqnrDb) ? best : entry),
+      undefined,
+    )
+    const known = before?.quality?.sqnrDb
+    const kept = winner && (known === undefined || winner.quality.sqnrDb > known + marginDb) ? winner : null
+    for (const entry of entries)
+      this.tried.push({
+        step,
+        name: entry.name,
+        sqnrDb: finite(entry.quality.sqnrDb),
+        gainDb: known === undefined ? null : finite(entry.quality.sqnrDb - known),
+        agreement: entry.quality.agreement,
+        samples: entry.quality.samples,
+        kept: entry === kept,
+      })
+    if (kept)
+      this.best = { made: kept.made, names: [...(before?.names ?? []), kept.name], quality: kept.quality }
+  }
+
+  #context(): ImprovementContext {
+    const board = this.#board
+    return {
+      board,
+      recipe: this.#prepared.recipe,
+      progress: this.#progress,
+      calibration: this.#calibration,
+      calibrate: (graph, options) => calibrateFor(this.#prepared, graph, board, this.#progress, options),
+      make: (trial) => makeTrial(trial, board),
+      score: (made) => this.#score(made),
+    }
+  }
+
+  async #score({ emitted }: Made): Promise<Quality> {
+    const compiled = await runnableOf(emitted, this.#board)
+    const { float, makeMetric } = this.#prepared
+    const quiet = { ...this.#progress, signal: this.#progress.signal, tick() {} }
+    const samples = this.#heldOut[Symbol.asyncIterator]()
+    try {
+      return await compareQuality(float, compiled, samples, this.#heldOut.length, makeMetric, quiet)
+    } finally {
+      await compiled.evaluator.close()
+    }
+  }
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}
+
+async function calibrateFor(
+  { samples }: Prepared,
+  graph: Graph,
+  board: Board,
+  progress: Progress,
+  options: Pick<CalibrateOptions, 'channelStatistics'> = {},
+): Promise<Ranges> {
+  const wanted = board.target.wantedTensors(graph, board.options)
+  progress.stage('calibrate', `${samples.calibration.indices.length} samples, ${wanted.length} tensors`)
+  const feeds = async function* () {
+    for await (const sample of samplesOf(samples.calibration, progress.signal)) yield sample.inputs
+  }
+  return calibrate(graph, executeGraph, feeds(), wanted, {
+    ...options,
+    progress,
+    total: samples.calibration.indices.length,
+  })
 }
 
 /** The float network as the target itself would run it: what the compiled one is measured against on a board. */
@@ -153,102 +254,4 @@ export function floatBaseline(prepared: Prepared, board: Board): Uint8Array {
 /** True where a file brought its own scales. */
 export function isQuantized(graph: Graph): boolean {
   return [...graph.values.values()].some(({ type }) => type.quantization !== null)
-}
-
-interface Made {
-  readonly emitted: Emitted
-  readonly weightBytes: number
-  readonly activationBytes: number
-  readonly integerOnly: boolean
-  readonly decisions: readonly Decision[]
-}
-
-function make(graph: Graph, board: Board, ranges: Ranges, choice: Choice): Made {
-  const options: TargetOptions = {
-    ...board.options,
-    activationRange: choice.activation,
-    weightRange: choice.weight,
-    correctBias: choice.correctBias,
-  }
-  const typed = board.target.prepare(graph, choice.headroom ? withHeadroom(graph, ranges) : ranges, options)
-  return {
-    emitted: board.target.emit(typed.graph, options),
-    integerOnly: typed.integerOnly,
-    decisions: typed.decisions,
-    weightBytes: weightBytesOf(typed.graph),
-    activationBytes: peakActivationBytes(typed.graph),
-  }
-}
-
-/** Constants with more than one axis: kernels and matrices. */
-export function weightBytesOf(graph: Graph): number {
-  return [...graph.values.values()].reduce(
-    (sum, { constant }) => sum + (constant && constant.shape.length > 1 ? constant.byteLength : 0),
-    0,
-  )
-}
-
-async function calibrateFor(
-  prepared: Prepared,
-  graph: Graph,
-  board: Board,
-  progress: Progress,
-): Promise<Ranges> {
-  const { samples } = prepared
-  const wanted = board.target.wantedTensors(graph, board.options)
-  progress.stage('calibrate', `${samples.calibration.indices.length} samples, ${wanted.length} tensors`)
-  const feeds = async function* () {
-    for await (const sample of samplesOf(samples.calibration, progress.signal)) yield sample.inputs
-  }
-  return calibrate(graph, executeGraph, feeds(), wanted, {
-    progress,
-    total: samples.calibration.indices.length,
-  })
-}
-
-async function score(prepared: Prepared, board: Board, emitted: Emitted, progress: Progress) {
-  const compiled = await runnableOf(emitted, board)
-  const { selection } = prepared.samples
-  try {
-    const quiet = { ...progress, signal: progress.signal, tick() {} }
-    return await compareQuality(
-      prepared.float,
-      compiled,
-      samplesOf(selection, progress.signal),
-      selection.indices.length,
-      prepared.makeMetric,
-      quiet,
-    )
-  } finally {
-    await compiled.evaluator.close()
-  }
-}
-
-function choicesOf({ calibration, scheme }: Recipe): Choice[] {
-  const choice = (activation: ActivationRangeMethod, weight: WeightRangeMethod): Choice => ({
-    name: `${describeRangeMethod(activation)} activations, ${weight} weights`,
-    activation,
-    weight,
-    correctBias: true,
-    headroom: true,
-  })
-  const percentile: ActivationRangeMethod = { kind: 'percentile', percentile: calibration.percentile }
-  const minMax: ActivationRangeMethod = { kind: 'min-max' }
-  if (scheme === 'float' || scheme === 'float16') return [{ ...choice(minMax, 'min-max'), name: scheme }]
-  const weights = (['min-max', 'mse'] as const).map((weight) => ({
-    ...choice(minMax, weight),
-    name: `${weight} weights`,
-  }))
-  if (scheme === 'dynamic' || scheme === 'weight-only')
-    return calibration.method === 'auto' ? weights : [weights[0]!]
-  if (calibration.method === 'percentile') return [choice(percentile, 'min-max')]
-  if (calibration.method !== 'auto') return [choice({ kind: calibration.method }, 'min-max')]
-  const activations: ActivationRangeMethod[] = [minMax, percentile, { kind: 'mse' }]
-  return activations.flatMap((activation) => [choice(activation, 'min-max'), choice(activation, 'mse')])
-}
-
-/** How this computer must run a model so that it computes what the board does: signed activations as integers too. */
-export function hostSession(options: Pick<TargetOptions, 'cpu' | 'scheme'>): OnnxEvaluatorOptions {
-  const signed = options.cpu.architecture === 'aarch64' && options.scheme !== 'float'
-  return signed ? { config: { 'session.qdqisint8allowed': '1' } } : {}
 }

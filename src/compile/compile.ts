@@ -4,20 +4,21 @@ import { writeArtifact } from '../artifact/folder.ts'
 import type { Manifest, ManifestTensor } from '../artifact/manifest.ts'
 import { edgewrightVersion } from '../artifact/version.ts'
 import { artifactReadme } from '../artifact/readme.ts'
-import type { IntegerType } from '../data/quantize-tensor.ts'
 import { type Metric, openMetric } from '../data/metric.ts'
 import { openEvaluator } from '../execute/open.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
-import type { CompilerHost, Decision, Emitted, EmittedTensor } from '../../targets/target.ts'
+import type { CompilerHost, Decision, EmittedTensor } from '../../targets/target.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
-import { type Candidate, type Chosen, chooseCandidate, hostSession, weightBytesOf } from './candidates.ts'
+import { type Candidate, type Chosen, chooseCandidate, type Declined } from './candidates.ts'
 import { requireMemory } from './memory.ts'
 import { compareQuality, type Quality, type Runnable } from './quality.ts'
 import type { Recipe } from './recipe.ts'
+import { runnableOf } from './runnable.ts'
 import { openSamples, type Samples, samplesOf } from './samples.ts'
 import { type ModelRequest, openSource, type Source } from './source.ts'
 import { foldSourcePreprocessing } from './preprocessing.ts'
+import { weightBytesOf } from './trial.ts'
 
 export interface CompileRequest extends ModelRequest, BoardRequest {
   /** Where a vendor's compiler may be, for targets that have one; null or absent: it takes no part. */
@@ -47,6 +48,8 @@ export interface Compiled {
   /** Over the evaluation samples; null for scheme float. */
   readonly quality: Quality
   readonly candidates: readonly Candidate[]
+  /** Improvements that had nothing to do. */
+  readonly declined: readonly Declined[]
   readonly decisions: readonly Decision[]
   readonly weightBytes: { readonly float: number; readonly compiled: number }
   /** The document of `compile --json`. */
@@ -140,6 +143,7 @@ export async function compileFor(
     board,
     quality,
     candidates: made.candidates,
+    declined: made.declined,
     decisions: made.decisions,
     weightBytes: { float: weightBytesOf(source.graph), compiled: made.weightBytes },
     summary: summaryOf(prepared, board, folder, written, made, quality),
@@ -185,25 +189,6 @@ async function measureQuality(
     )
   } finally {
     await compiled.evaluator.close()
-  }
-}
-
-/** An emitted network, ready to run on this computer as the board would compute it. */
-export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>): Promise<Runnable> {
-  const evaluator = await openEvaluator(emitted.files.get(emitted.model)!, hostSession(board.options))
-  return {
-    evaluator,
-    inputs: emitted.inputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
-    outputs: emitted.outputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
-  }
-}
-
-function storedType(tensor: EmittedTensor): IntegerType | null {
-  if (!tensor.quantization) return null
-  return {
-    dtype: tensor.dtype as IntegerType['dtype'],
-    scale: tensor.quantization.scales[0]!,
-    zeroPoint: tensor.quantization.zeroPoints[0]!,
   }
 }
 
@@ -276,6 +261,7 @@ function summaryOf(
     quality: qualityDocument(quality),
     chosen: chosen.choice,
     candidates: chosen.candidates,
+    declined: chosen.declined,
     boardConstraints: board.reasons,
     decisions: chosen.decisions,
     samples: {
@@ -316,13 +302,24 @@ export function describeCompiled(compiled: Compiled): string {
     lines.push(
       `  ${quality.metric.padEnd(10)} float ${percent(quality.float)}, compiled ${percent(quality.compiled)}`,
     )
-  for (const candidate of compiled.candidates)
-    lines.push(
-      `  ${(candidate.kept ? 'kept' : 'tried').padEnd(10)} ${candidate.name}: ${candidate.sqnrDb === null ? 'exact' : `${candidate.sqnrDb.toFixed(2)} dB`} on ${candidate.samples} held-out samples`,
-    )
+  lines.push(...describeSearch(compiled.candidates))
   for (const { sentence, basis } of board.reasons) lines.push(`  board      ${sentence} (${basis})`)
   for (const { where, reason } of compiled.decisions) lines.push(`  decision   ${where}: ${reason}`)
   return lines.join('\n')
+}
+
+/** The ways to choose ranges in one line, then what each improvement did. */
+function describeSearch(candidates: readonly Candidate[]): string[] {
+  const ranges = candidates.filter(({ step }) => step === 'ranges')
+  return candidates.flatMap(({ step, name, sqnrDb, gainDb, samples, kept }) => {
+    const db = sqnrDb === null ? 'exact' : `${sqnrDb.toFixed(2)} dB`
+    if (step === 'ranges')
+      return kept
+        ? [`  ${'ranges'.padEnd(10)} ${name}: ${db} on ${samples} held-out samples, best of ${ranges.length}`]
+        : []
+    const gain = gainDb === null ? db : `${gainDb < 0 ? '−' : '+'}${Math.abs(gainDb).toFixed(2)} dB`
+    return [`  ${(kept ? 'kept' : 'dropped').padEnd(10)} ${name}: ${gain}`]
+  })
 }
 
 function percent(share: number): string {

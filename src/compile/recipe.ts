@@ -6,10 +6,21 @@ import { EdgewrightError } from '../error.ts'
 /** How activation ranges are chosen from the calibration histograms. `auto` tries them and keeps the best. */
 export const rangeMethods = ['auto', 'min-max', 'percentile', 'mse'] as const
 
+/** How much is tried: min-max and nothing else; what helps most networks; all that there is. */
+export const presets = ['fast', 'balanced', 'best'] as const
+export type Preset = (typeof presets)[number]
+
 /** What the user asks of a compile. Flags and YAML files are both read into this. */
 export const recipeSchema = z.strictObject({
   scheme: z.enum(schemes).default('full-int8').describe('What the compile does to numbers'),
   io: z.enum(['float', 'int8', 'uint8']).default('float').describe('Element type of the inputs and outputs'),
+  preset: z.enum(presets).default('balanced').describe('How much is tried to stay near float'),
+  maxDrop: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('What the metric may lose, 0.005 for half a point: layers stay in float until it holds'),
   foldPreprocessing: z
     .boolean()
     .default(false)

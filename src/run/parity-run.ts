@@ -1,7 +1,7 @@
 import { openEvaluator } from '../execute/open.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hostSession } from '../compile/candidates.ts'
+import { hostSession } from '../compile/runnable.ts'
 import type { Compiled, Prepared } from '../compile/compile.ts'
 import { feedsOf } from '../compile/quality.ts'
 import { samplesOf } from '../compile/samples.ts'

@@ -18,7 +18,7 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true, force: true }))
 
-function compile(name: string, target: string, seed = 0) {
+function compile(name: string, target: string, seed = 0, preset?: 'fast') {
   return compileModel(
     {
       model: join(example, 'mnist.onnx'),
@@ -26,7 +26,7 @@ function compile(name: string, target: string, seed = 0) {
       data: join(example, 'data.yaml'),
       calibrationData: join(example, 'calibration.yaml'),
       metric: undefined,
-      recipe: parseRecipe({ seed }, 'test'),
+      recipe: parseRecipe({ seed, preset }, 'test'),
       profile: 'raspberry-pi-5',
       target,
       out: join(folder, name),
@@ -35,31 +35,35 @@ function compile(name: string, target: string, seed = 0) {
   )
 }
 
-test('each improvement is left out of the best once, and the report says what was kept', async () => {
-  const { candidates, manifest } = await compile('litert', 'litert')
-  assert.equal(candidates.length, 6 + 2)
-  const names = candidates.map(({ name }) => name)
-  assert.ok(
-    names.slice(0, 6).every((name) => / weights, biases corrected, outputs with 10 % headroom$/.test(name)),
-  )
-  assert.match(names[6]!, /, biases as they are, outputs with 10 % headroom$/)
-  assert.match(names[7]!, /, outputs without headroom$/)
-  const kept = candidates.filter((candidate) => candidate.kept)
-  assert.equal(kept.length, 1)
-  assert.equal((manifest.recipe as { chosen: string }).chosen, kept[0]!.name)
-  const bestOfRanges = Math.max(...candidates.slice(0, 6).map(({ sqnrDb }) => sqnrDb!))
-  assert.ok(kept[0]!.sqnrDb! >= bestOfRanges)
-  assert.ok(
-    names[6]!.startsWith(
-      candidates.find(({ sqnrDb }) => sqnrDb === bestOfRanges)!.name.split(', biases')[0]!,
-    ),
-  )
+test('every way to choose ranges is tried, then each improvement on top of the best, and the report says what was kept', async () => {
+  const { candidates, declined, manifest } = await compile('litert', 'litert')
+  const ranges = candidates.filter(({ step }) => step === 'ranges')
+  assert.ok(ranges.length >= 6)
+  assert.equal(ranges.filter(({ kept }) => kept).length, 1)
+  const best = ranges.find(({ kept }) => kept)!
+  assert.equal(best.sqnrDb, Math.max(...ranges.map(({ sqnrDb }) => sqnrDb!)))
+  let reached = best.sqnrDb!
+  for (const { step, sqnrDb, gainDb, kept } of candidates.filter((one) => one.step !== 'ranges')) {
+    assert.ok(!declined.some((other) => other.step === step))
+    assert.ok(Math.abs(gainDb! - (sqnrDb! - reached)) < 1e-9)
+    if (!kept) continue
+    assert.ok(sqnrDb! > reached)
+    reached = sqnrDb!
+  }
+  const names = candidates.filter(({ kept }) => kept).map(({ name }) => name)
+  assert.equal((manifest.recipe as { chosen: string }).chosen, names.join(', '))
 })
 
-test('a target that keeps logits in float and biases as they are has nothing more to try', async () => {
-  const { candidates } = await compile('onnxruntime', 'onnxruntime')
-  assert.equal(candidates.length, 6)
-  assert.ok(candidates.every(({ name }) => / activations, (min-max|mse) weights$/.test(name)))
+test('a target that keeps logits in float has no output to give headroom', async () => {
+  const { declined, candidates } = await compile('onnxruntime', 'onnxruntime')
+  assert.ok(declined.some(({ step }) => step === 'outputs without headroom'))
+  assert.ok(!candidates.some(({ step }) => step === 'outputs without headroom'))
+})
+
+test('the fast preset takes min-max ranges and tries nothing', async () => {
+  const { candidates, manifest } = await compile('fast', 'litert', 0, 'fast')
+  assert.deepEqual(candidates, [])
+  assert.equal((manifest.recipe as { chosen: string }).chosen, 'min-max activations, min-max weights')
 })
 
 test('75 calibration samples do not clip the logits of digits that were not seen', async () => {

@@ -16,7 +16,10 @@ before(async () => {
 })
 after(() => rm(folder, { recursive: true, force: true }))
 
-async function compile(name: string, change: Partial<CompileRequest> & { recipe?: CompileRequest['recipe'] } = {}) {
+async function compile(
+  name: string,
+  change: Partial<CompileRequest> & { recipe?: CompileRequest['recipe'] } = {},
+) {
   const progress = silentProgress()
   const compiled = await compileModel(
     {
@@ -33,10 +36,15 @@ async function compile(name: string, change: Partial<CompileRequest> & { recipe?
     },
     progress,
   )
-  return { compiled, warnings: progress.warnings, model: await readFile(join(compiled.folder, compiled.manifest.model)) }
+  return {
+    compiled,
+    warnings: progress.warnings,
+    model: await readFile(join(compiled.folder, compiled.manifest.model)),
+  }
 }
 
-const recipe = (written: object) => parseRecipe({ calibration: { method: 'mse' }, evaluationSamples: 200, ...written }, 'test')
+const recipe = (written: object) =>
+  parseRecipe({ calibration: { method: 'mse' }, evaluationSamples: 200, ...written }, 'test')
 
 test('the MNIST example in int8 keeps its accuracy at a third of its size', async () => {
   const { compiled, model } = await compile('plain')
@@ -73,11 +81,16 @@ test('integer inputs and outputs carry their scale and zero point', async () => 
 
 test('folded preprocessing takes raw pixels and gives the same answers', async () => {
   const { compiled: plain } = await compile('unfolded')
-  const { compiled: folded } = await compile('folded', { recipe: recipe({ foldPreprocessing: true, io: 'uint8' }) })
+  const { compiled: folded } = await compile('folded', {
+    recipe: recipe({ foldPreprocessing: true, io: 'uint8' }),
+  })
   const preprocessing = folded.manifest.preprocessing as { scale: number }
   assert.equal(preprocessing.scale, 1)
   // raw pixels 0..255 are the integers themselves
-  assert.ok(Math.abs(folded.manifest.inputs[0]!.quantization!.scale - 1) < 0.05, `${folded.manifest.inputs[0]!.quantization!.scale}`)
+  assert.ok(
+    Math.abs(folded.manifest.inputs[0]!.quantization!.scale - 1) < 0.05,
+    `${folded.manifest.inputs[0]!.quantization!.scale}`,
+  )
   assert.equal(folded.quality.float, plain.quality.float)
   assert.ok(folded.quality.float! - folded.quality.compiled! <= 0.015)
 })
@@ -97,10 +110,14 @@ test('scheme float gives the float network', async () => {
 test('a scheme that the target lacks is refused with those that it has', async () => {
   await assert.rejects(
     compile('int16', { recipe: recipe({ scheme: 'int16x8' }) }),
-    (error: unknown) => error instanceof EdgewrightError && error.code === 'TARGET_CANNOT_RUN' && /full-int8/.test(error.saw!),
+    (error: unknown) =>
+      error instanceof EdgewrightError && error.code === 'TARGET_CANNOT_RUN' && /full-int8/.test(error.saw!),
   )
 })
 
 test('an output folder that is no artifact is left alone', async () => {
-  await assert.rejects(compile('x', { out: repositoryRoot }), (error: unknown) => error instanceof EdgewrightError && error.code === 'ARTIFACT_INVALID')
+  await assert.rejects(
+    compile('x', { out: repositoryRoot }),
+    (error: unknown) => error instanceof EdgewrightError && error.code === 'ARTIFACT_INVALID',
+  )
 })

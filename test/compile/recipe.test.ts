@@ -29,5 +29,6 @@ test('all mistakes of a recipe are reported at once, with the path to each', () 
 
 test('docs/recipe.md names every field of the schema', () => {
   const page = readFileSync(new URL('../../docs/recipe.md', import.meta.url), 'utf8')
-  for (const field of Object.keys(recipeSchema.shape)) assert.ok(page.includes(`\`${field}`), `docs/recipe.md lacks ${field}`)
+  for (const field of Object.keys(recipeSchema.shape))
+    assert.ok(page.includes(`\`${field}`), `docs/recipe.md lacks ${field}`)
 })

@@ -1,4 +1,4 @@
-import { affinityOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
+import { presetOf, affinityOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
 import { type Command, flag, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { deviceOptions, measureOptions, modelOptions } from '../options.ts'
@@ -35,7 +35,7 @@ export const bench: Command = {
         threads: threadsOf(args) ?? [1],
         affinity: affinityOf(args),
         rateHz: rateHzOf(args),
-        preset: (text(args, 'preset') as 'quick' | 'standard' | undefined) ?? 'quick',
+        preset: presetOf(args, 'measure') ?? 'quick',
         operators: flag(args, 'operators'),
         attach: text(args, 'attach'),
         connection: connectionOf(args, context),

@@ -1,7 +1,14 @@
 import { recipeOf, shapesOf } from '../arguments.ts'
 import { type Command, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
-import { dataOptions, deviceOptions, edgetpuOptions, modelOptions, recipeOptions } from '../options.ts'
+import {
+  dataOptions,
+  deviceOptions,
+  edgetpuOptions,
+  modelOptions,
+  presetOption,
+  recipeOptions,
+} from '../options.ts'
 
 export const compile: Command = {
   name: 'compile',
@@ -21,6 +28,7 @@ export const compile: Command = {
       describe: 'Folder of the artifact (default artifacts/<model>-<profile>)',
     },
     ...dataOptions,
+    ...presetOption,
     ...recipeOptions,
     ...edgetpuOptions,
     identity: deviceOptions.identity,

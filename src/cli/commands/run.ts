@@ -1,5 +1,5 @@
 import { exitCodes } from '../../error.ts'
-import { recipeOf, rateHzOf, shapesOf, threadsOf, affinityOf } from '../arguments.ts'
+import { presetOf, recipeOf, rateHzOf, shapesOf, threadsOf, affinityOf } from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import {
@@ -40,6 +40,11 @@ export const run: Command = {
     ...recipeOptions,
     scheme: { type: 'string', describe: 'full-int8, float, … or several, e.g. float,full-int8: a row each' },
     ...measureOptions,
+    preset: {
+      type: 'string',
+      describe:
+        'Of the compile fast, balanced or best; of the measurement quick or standard; or both: best,standard',
+    },
     ...deviceOptions,
     ...edgetpuOptions,
     ...modelOptions,
@@ -54,6 +59,7 @@ export const run: Command = {
       import('../../run/run.ts'),
       import('../../report/table.ts'),
     ])
+    const kinds = ['compile', 'measure'] as const
     const request = await planRun({
       model: text(args, 'model'),
       config: text(args, 'config'),
@@ -62,7 +68,7 @@ export const run: Command = {
       data: text(args, 'data'),
       calibrationData: text(args, 'calibration-data'),
       metric: text(args, 'metric'),
-      recipe: (base) => recipeOf({ ...args, scheme: undefined }, base),
+      recipe: (base) => recipeOf({ ...args, scheme: undefined }, base, presetOf(args, 'compile', kinds)),
       schemes: text(args, 'scheme'),
       devices: texts(args, 'device'),
       profile: text(args, 'profile'),
@@ -70,7 +76,7 @@ export const run: Command = {
       threads: threadsOf(args),
       affinity: affinityOf(args),
       rateHz: rateHzOf(args),
-      preset: text(args, 'preset') as 'quick' | 'standard' | undefined,
+      preset: presetOf(args, 'measure', kinds),
       report: text(args, 'report'),
       budgets: texts(args, 'fail-if'),
       edgetpuCompiler: text(args, 'edgetpu-compiler'),

@@ -1,0 +1,5 @@
+import type { Improvement } from './improvement.ts'
+import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
+
+/** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
+export const improvements: readonly Improvement[] = [biasesAsTheyAre, withoutHeadroom]

@@ -1,0 +1,44 @@
+import {
+  type ActivationRangeMethod,
+  describeRangeMethod,
+  type WeightRangeMethod,
+} from '../quantize/ranges.ts'
+import { isStoredScheme } from '../quantize/stored-weights.ts'
+import type { Recipe } from './recipe.ts'
+
+/** A way to choose ranges from one calibration. */
+export interface RangeChoice {
+  readonly name: string
+  readonly activation: ActivationRangeMethod
+  readonly weight: WeightRangeMethod
+}
+
+/** What a recipe lets be tried; the first is taken where nothing can be tried. */
+export function rangeChoices({ calibration, scheme, preset }: Recipe): RangeChoice[] {
+  const minMax: ActivationRangeMethod = { kind: 'min-max' }
+  const percentile: ActivationRangeMethod = { kind: 'percentile', percentile: calibration.percentile }
+  const automatic = calibration.method === 'auto' && preset !== 'fast'
+  if (scheme === 'float' || scheme === 'float16')
+    return [{ name: scheme, activation: minMax, weight: 'min-max' }]
+  if (isStoredScheme(scheme))
+    return (automatic ? (['min-max', 'mse'] as const) : (['min-max'] as const)).map((weight) => ({
+      name: `${weight} weights`,
+      activation: minMax,
+      weight,
+    }))
+  const asked: ActivationRangeMethod =
+    calibration.method === 'percentile'
+      ? percentile
+      : { kind: calibration.method === 'auto' ? 'min-max' : calibration.method }
+  const activations = automatic ? [minMax, percentile, { kind: 'mse' } as const] : [asked]
+  const weights: WeightRangeMethod[] = automatic ? ['min-max', 'mse'] : ['min-max']
+  return activations.flatMap((activation) => weights.map((weight) => choice(activation, weight)))
+}
+
+function choice(activation: ActivationRangeMethod, weight: WeightRangeMethod): RangeChoice {
+  return {
+    name: `${describeRangeMethod(activation)} activations, ${weight} weights`,
+    activation,
+    weight,
+  }
+}

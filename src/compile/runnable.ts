@@ -1,0 +1,31 @@
+import type { IntegerType } from '../data/quantize-tensor.ts'
+import type { OnnxEvaluatorOptions } from '../execute/onnxruntime.ts'
+import { openEvaluator } from '../execute/open.ts'
+import type { Emitted, EmittedTensor, TargetOptions } from '../../targets/target.ts'
+import type { Board } from './board.ts'
+import type { Runnable } from './quality.ts'
+
+/** An emitted network, ready to run on this computer as the board would compute it. */
+export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>): Promise<Runnable> {
+  const evaluator = await openEvaluator(emitted.files.get(emitted.model)!, hostSession(board.options))
+  return {
+    evaluator,
+    inputs: emitted.inputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
+    outputs: emitted.outputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
+  }
+}
+
+/** How this computer must run a model so that it computes what the board does: signed activations as integers too. */
+export function hostSession(options: Pick<TargetOptions, 'cpu' | 'scheme'>): OnnxEvaluatorOptions {
+  const signed = options.cpu.architecture === 'aarch64' && options.scheme !== 'float'
+  return signed ? { config: { 'session.qdqisint8allowed': '1' } } : {}
+}
+
+function storedType(tensor: EmittedTensor): IntegerType | null {
+  if (!tensor.quantization) return null
+  return {
+    dtype: tensor.dtype as IntegerType['dtype'],
+    scale: tensor.quantization.scales[0]!,
+    zeroPoint: tensor.quantization.zeroPoints[0]!,
+  }
+}
