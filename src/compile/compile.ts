@@ -124,7 +124,7 @@ export async function compileFor(
   progress: Progress,
   compilerHost: CompilerHost | null = null,
 ): Promise<Compiled> {
-  const { source, samples, recipe } = prepared
+  const { source, samples } = prepared
   const chosen = await chooseCandidate(prepared, board, progress)
   const { emitted } = chosen
   requireMemory(board, emitted.files.get(emitted.model)!.byteLength, chosen.activationBytes)

@@ -221,7 +221,6 @@ class Typing {
     }
     const refusal = perChannelRefusal(node, this.#options)
     if (refusal !== null) this.#decide(node.name, refusal)
-    const axis = weightAxis(node, weights, this.#options)
     const inputs: (string | null)[] = [this.#asInteger(x)]
     const sizeOf = (name: string) => this.#graph.values.get(name)!.type.shape.slice(2)
     const stored = quantizeLayer(
