@@ -61,10 +61,9 @@ export function suppressNonMaxima(
   for (const candidate of [...detections].sort((a, b) => b.score - a.score)) {
     if (kept.length >= limit) break
     const key = acrossClasses ? 0 : candidate.class
-    let better = rivals.get(key)
-    if (!better) rivals.set(key, (better = []))
+    const better = rivals.get(key) ?? []
     if (better.some((other) => intersectionOverUnion(candidate, other) > iou)) continue
-    better.push(candidate)
+    rivals.set(key, [...better, candidate])
     kept.push(candidate)
   }
   return kept

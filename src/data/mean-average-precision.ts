@@ -61,8 +61,8 @@ export class MeanAveragePrecision {
   }
 
   #recordOf(index: number): ClassRecord {
-    let record = this.#classes.get(index)
-    if (!record) this.#classes.set(index, (record = { judged: [], truths: 0 }))
+    const record = this.#classes.get(index) ?? { judged: [], truths: 0 }
+    this.#classes.set(index, record)
     return record
   }
 }
