@@ -1,0 +1,18 @@
+/**
+ * One compile by the JavaScript that `tsc` made, timed from reading the model to the written artifact.
+ *
+ *   node compile.mjs <folder with dist/> <CompileRequest as JSON>
+ */
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const [folder, written] = process.argv.slice(2)
+const load = (path) => import(pathToFileURL(join(folder, 'dist', 'src', path)).href)
+const { compileModel } = await load('compile/compile.js')
+const { parseRecipe } = await load('compile/recipe.js')
+const { silentProgress } = await load('progress.js')
+const request = JSON.parse(written)
+const start = performance.now()
+await compileModel({ ...request, recipe: parseRecipe(request.recipe, 'bench') }, silentProgress())
+const seconds = (performance.now() - start) / 1000
+console.log(JSON.stringify({ seconds, peakRssBytes: process.resourceUsage().maxRSS * 1024 }))
