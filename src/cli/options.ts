@@ -32,7 +32,7 @@ export const recipeOptions = {
   },
   calibration: {
     type: 'string',
-    choices: ['auto', 'min-max', 'percentile', 'mse'],
+    choices: ['auto', 'min-max', 'percentile', 'mse', 'kl'],
     describe: 'How activation ranges are chosen',
   },
   percentile: { type: 'number', describe: 'For --calibration percentile' },

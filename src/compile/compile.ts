@@ -18,7 +18,7 @@ import { runnableOf } from './runnable.ts'
 import { openSamples, type Samples, samplesOf } from './samples.ts'
 import { type ModelRequest, openSource, type Source } from './source.ts'
 import { foldSourcePreprocessing } from './preprocessing.ts'
-import { weightBytesOf } from './trial.ts'
+import { type Made, weightBytesOf } from './trial.ts'
 
 export interface CompileRequest extends ModelRequest, BoardRequest {
   /** Where a vendor's compiler may be, for targets that have one; null or absent: it takes no part. */
@@ -52,6 +52,8 @@ export interface Compiled {
   readonly declined: readonly Declined[]
   readonly decisions: readonly Decision[]
   readonly weightBytes: { readonly float: number; readonly compiled: number }
+  /** How it was made, for those who look inside. */
+  readonly made: Made
   /** The document of `compile --json`. */
   readonly summary: Record<string, unknown>
 }
@@ -144,6 +146,7 @@ export async function compileFor(
     quality,
     candidates: made.candidates,
     declined: made.declined,
+    made: made.made,
     decisions: made.decisions,
     weightBytes: { float: weightBytesOf(source.graph), compiled: made.weightBytes },
     summary: summaryOf(prepared, board, folder, written, made, quality),

@@ -3,6 +3,7 @@ import { dequantizeTensor } from '../data/quantize-tensor.ts'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Tensor } from '../tensor.ts'
+import type { Emitted } from '../../targets/target.ts'
 import type { Board } from './board.ts'
 import { executeGraph } from './execute-graph.ts'
 import { feedsOf } from './quality.ts'
@@ -71,6 +72,19 @@ export async function observeQuantized(
     },
     close: () => runnable.evaluator.close(),
   }
+}
+
+/** The compiled network with further values of its typed graph as outputs, behind its own. */
+export function emitExposed(
+  { trial, typed }: Pick<Made, 'trial' | 'typed'>,
+  board: Board,
+  values: readonly string[],
+): Emitted {
+  const { outputs, inputs } = typed.graph
+  const further = [...new Set(values)].filter((name) => !outputs.includes(name) && !inputs.includes(name))
+  const editor = new GraphEditor(typed.graph)
+  editor.outputs = [...outputs, ...further]
+  return board.target.emit(editor.finish(), trialOptions(trial, board))
 }
 
 function reals({ data }: Tensor): Float32Array {

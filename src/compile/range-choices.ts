@@ -30,9 +30,15 @@ export function rangeChoices({ calibration, scheme, preset }: Recipe): RangeChoi
     calibration.method === 'percentile'
       ? percentile
       : { kind: calibration.method === 'auto' ? 'min-max' : calibration.method }
-  const activations = automatic ? [minMax, percentile, { kind: 'mse' } as const] : [asked]
-  const weights: WeightRangeMethod[] = automatic ? ['min-max', 'mse'] : ['min-max']
-  return activations.flatMap((activation) => weights.map((weight) => choice(activation, weight)))
+  if (!automatic) return [choice(asked, 'min-max')]
+  // weights clipped by least squares are nearly always the better ones: KL is worth one try, not two
+  return [
+    ...[minMax, percentile, { kind: 'mse' } as const].flatMap((activation) => [
+      choice(activation, 'min-max'),
+      choice(activation, 'mse'),
+    ]),
+    choice({ kind: 'kl' }, 'mse'),
+  ]
 }
 
 function choice(activation: ActivationRangeMethod, weight: WeightRangeMethod): RangeChoice {

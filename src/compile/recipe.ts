@@ -4,7 +4,7 @@ import { preprocessingSchema } from '../data/preprocessing.ts'
 import { EdgewrightError } from '../error.ts'
 
 /** How activation ranges are chosen from the calibration histograms. `auto` tries them and keeps the best. */
-export const rangeMethods = ['auto', 'min-max', 'percentile', 'mse'] as const
+export const rangeMethods = ['auto', 'min-max', 'percentile', 'mse', 'kl'] as const
 
 /** How much is tried: min-max and nothing else; what helps most networks; all that there is. */
 export const presets = ['fast', 'balanced', 'best'] as const
