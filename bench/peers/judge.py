@@ -1,0 +1,44 @@
+"""What is done with an opened network, whatever its runtime."""
+
+import json
+import time
+
+import numpy as np
+
+# a block is long against the clock and short against what disturbs the machine
+block_seconds = 0.02
+rounds = 40
+
+
+def main(open_model, arguments):
+    command, samples, *models = arguments
+    data = np.load(samples, mmap_mode="r")
+    if command == "outputs":
+        for pair in models:
+            model, out = pair.split("=")
+            opened = open_model(model)
+            np.save(out, np.concatenate([opened.run(np.array(data[i : i + 1])) for i in range(len(data))]).astype("<f4"))
+        print(json.dumps({}))
+    else:
+        print(json.dumps(latency(open_model, np.array(data[:1]), models)))
+
+
+def latency(open_model, sample, models):
+    """Seconds of one inference, by round and model: in each round every model has a block, in turns there and back."""
+    calls = [open_model(model).bound(sample) for model in models]
+    counts = [max(1, round(block_seconds / block(call, 5))) for call in calls]
+    order = list(range(len(models)))
+    times = []
+    for _ in range(rounds):
+        seconds = [0.0] * len(models)
+        for index in order + order[::-1]:
+            seconds[index] += block(calls[index], counts[index]) / 2
+        times.append(seconds)
+    return times
+
+
+def block(call, count):
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - start) / count
