@@ -49,7 +49,7 @@ export function operatorsOf(
   subject: string,
   threads: number,
 ): OperatorTime[] {
-  const profile = profileOf(collected, files, subject, threads)
+  const profile = operatorProfileOf(collected, files, subject, threads)
   return (profile?.byOperator ?? []).map(({ operator, nodes, meanUs }) => ({
     operator,
     meanNs: meanUs * 1_000,
@@ -57,7 +57,8 @@ export function operatorsOf(
   }))
 }
 
-function profileOf(
+/** A subject's profiled session; null where there is none. */
+export function operatorProfileOf(
   collected: Collected,
   files: ReadonlyMap<string, Uint8Array>,
   subject: string,

@@ -4,6 +4,7 @@ import { compile } from './compile.ts'
 import { deploy } from './deploy.ts'
 import { devices } from './devices.ts'
 import { evaluate } from './evaluate.ts'
+import { explain } from './explain.ts'
 import { inspect } from './inspect.ts'
 import { profiles } from './profiles.ts'
 import { run } from './run.ts'
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   evaluate,
   deploy,
   bench,
+  explain,
   devices,
   profiles,
   targets,
