@@ -28,6 +28,7 @@ const preprocessing = z.object({
       fit: z.string(),
       kernel: z.string(),
       antialias: z.boolean(),
+      padValue: z.number().optional(),
     })
     .nullish(),
   crop: z.object({ height: z.number(), width: z.number(), anchor: z.string() }).nullish(),
@@ -63,7 +64,7 @@ export function preprocessingSteps(value: unknown): string[] {
   const steps: (string | null)[] = [
     kind === 'loader' ? 'Read by the loader that was given; it yields ready tensors.' : null,
     resize
-      ? `Resize to ${resize.height} × ${resize.width} (height × width)${resize.fit === 'short-side' ? ', the shorter side to fit, the aspect ratio kept' : ', the aspect ratio not kept'}; ${resize.kernel}, ${resize.antialias ? 'with' : 'without'} antialiasing.`
+      ? `Resize to ${resize.height} × ${resize.width} (height × width)${aspectOf(resize)}; ${resize.kernel}, ${resize.antialias ? 'with' : 'without'} antialiasing.`
       : null,
     crop ? `Crop the ${crop.anchor} to ${crop.height} × ${crop.width}.` : null,
     sound ? audioStep(sound) : null,
@@ -80,6 +81,13 @@ export function preprocessingSteps(value: unknown): string[] {
     labelOffset ? `Labels are shifted by ${labelOffset}.` : null,
   ]
   return steps.filter((step) => step !== null)
+}
+
+function aspectOf({ fit, padValue }: { readonly fit: string; readonly padValue?: number }): string {
+  if (fit === 'short-side') return ', the shorter side to fit, the aspect ratio kept'
+  if (fit === 'letterbox')
+    return `, the longer side to fit, the aspect ratio kept, in the middle of a border of ${padValue ?? 0}`
+  return ', the aspect ratio not kept'
 }
 
 function normalization(scale: number, mean: readonly number[], std: readonly number[]): string | null {

@@ -14,7 +14,7 @@ export const modelOptions = {
 export const dataOptions = {
   data: { type: 'string', describe: 'Samples: a folder, .npz, idx, data.yaml or loader.mjs (docs/data.md)' },
   'calibration-data': { type: 'string', describe: 'Samples for calibration only' },
-  metric: { type: 'string', describe: 'A metric module in place of top-1' },
+  metric: { type: 'string', describe: 'top-1, top-5, map, map@0.5, miou or a metric module' },
   'label-offset': { type: 'string', describe: "Added to each label (1 for 1001 classes), or 'auto'" },
 } as const satisfies Record<string, Options>
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { preprocessingSchema } from './preprocessing.ts'
+import { detectionSchema, segmentationSchema } from './task-schema.ts'
 
 const path = z
   .string()
@@ -64,6 +65,8 @@ const files = z
       })
   })
 
+const labelSources = ['csv', 'idx', 'npy', 'coco', 'yolo', 'masks', 'from'] as const
+
 const labels = z
   .strictObject({
     csv: path.optional(),
@@ -73,32 +76,63 @@ const labels = z
     label: column.optional(),
     idx: path.optional(),
     npy: path.optional(),
+    /** COCO instances. */
+    coco: path.optional(),
+    /** How COCO categories become classes; by name where classNames are given, else in order. */
+    categories: z.enum(['in-order', 'ids']).optional(),
+    /** Folder of a .txt for each picture. */
+    yolo: path.optional(),
+    /** Folder of a .png of class indices for each picture. */
+    masks: path.optional(),
     /** `folders`: class sub-folders; `file-names`: <class>_<number>.<extension>; `none`. */
     from: z.enum(['folders', 'file-names', 'none']).optional(),
     offset: z.union([z.number().int().min(-1_000_000).max(1_000_000), z.literal('auto')]).optional(),
   })
   .superRefine((given, context) => {
-    const sources = (['csv', 'idx', 'npy', 'from'] as const).filter((key) => given[key] !== undefined)
+    const sources = labelSources.filter((key) => given[key] !== undefined)
     if (sources.length > 1)
       context.addIssue({
         code: 'custom',
-        message: `needs one of csv, idx, npy, from; has ${sources.join(', ')}`,
+        message: `needs one of ${labelSources.join(', ')}; has ${sources.join(', ')}`,
       })
+    if (given.categories !== undefined && given.coco === undefined)
+      context.addIssue({ code: 'custom', path: ['categories'], message: 'goes with coco only' })
     for (const key of ['columns', 'file', 'label'] as const)
       if (given[key] !== undefined && given.csv === undefined)
         context.addIssue({ code: 'custom', path: [key], message: 'goes with csv only' })
   })
 
 /** data.yaml. Paths are relative to its folder. */
-export const dataSchema = z.strictObject({
-  description: z.string().max(1000).optional(),
-  files,
-  preprocess: preprocessingSchema.optional(),
-  labels: labels.optional(),
-  /** A list, or a file with one name a line. */
-  classNames: z.union([path, z.array(z.string()).min(1).max(1_000_000)]).optional(),
-  /** `top-1`, `top-5` or a module. */
-  metric: z.union([z.enum(['top-1', 'top-5']), path]).optional(),
-})
+export const dataSchema = z
+  .strictObject({
+    description: z.string().max(1000).optional(),
+    files,
+    preprocess: preprocessingSchema.optional(),
+    labels: labels.optional(),
+    /** A list, or a file with one name a line. */
+    classNames: z.union([path, z.array(z.string()).min(1).max(1_000_000)]).optional(),
+    detection: detectionSchema.optional(),
+    segmentation: segmentationSchema.optional(),
+    /** A built-in one or a module. */
+    metric: path.optional(),
+  })
+  .superRefine(({ files, labels, detection, segmentation }, context) => {
+    const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message })
+    if (detection && segmentation)
+      issue(['segmentation'], 'a network is read as one of the two: detection is stated too')
+    for (const [key, read] of [
+      ['coco', detection],
+      ['yolo', detection],
+      ['masks', segmentation],
+    ] as const) {
+      if (labels?.[key] === undefined) continue
+      if (!read)
+        issue(
+          ['labels', key],
+          `needs \`${key === 'masks' ? 'segmentation' : 'detection'}\`: how the outputs are read`,
+        )
+      if (files.images === undefined) issue(['labels', key], 'goes with `images` only')
+    }
+  })
 
 export type DataDescription = z.output<typeof dataSchema>

@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { sha256 } from '../digest.ts'
 import { EdgewrightError } from '../error.ts'
 import { elementCount } from '../tensor.ts'
+import { openAnnotations } from './annotations.ts'
 import { openArrays, openIdxPair, single } from './array-source.ts'
 import type { OpenContext } from './context.ts'
 import { type DataDescription, dataSchema } from './data-schema.ts'
@@ -10,12 +12,14 @@ import type { FileLabels } from './files.ts'
 import { openSampleFiles } from './folder-source.ts'
 import { openIdx } from './idx.ts'
 import { classIndices, readClassNames, readLabelTable } from './labels.ts'
-import type { Layout } from './layout.ts'
+import { imageShape, type Layout } from './layout.ts'
+import { isBuiltInMetric } from './metric.ts'
 import { openNpy } from './npy.ts'
 import { resolveTensor } from './preprocessing.ts'
 import type { SampleSource } from './source.ts'
 import { recordFile, type StoredArray } from './stored-array.ts'
 import { labelsOf, storedSource } from './stored-samples.ts'
+import type { Task } from './types.ts'
 import { readYaml } from './yaml-document.ts'
 
 /**
@@ -32,17 +36,56 @@ export async function openDataYaml(
   const said = { ...description.preprocess, ...context.said, audio: mergeAudio(description, context) }
   if (said.audio === undefined) delete said.audio
   const classNames = await classNamesOf(description, folder)
-  const source = await openFiles({ description, folder, classNames }, { ...context, said })
-  const metric = description.metric
+  const described = { description, folder, classNames }
+  const source = await annotated(described, context, await openFiles(described, { ...context, said }))
+  const { metric = source.metric } = description
   return {
     source: {
       ...source,
       description: description.description ?? source.description,
       classNames: classNames ?? source.classNames,
-      metric:
-        metric === undefined || metric === 'top-1' || metric === 'top-5' ? metric : resolve(folder, metric),
+      metric: metric === undefined || isBuiltInMetric(metric) ? metric : resolve(folder, metric),
     },
     labelOffset: description.labels?.offset,
+  }
+}
+
+/** A source with what `detection` or `segmentation` says of it, and its boxes or masks. */
+async function annotated(
+  { description, folder, classNames }: Described,
+  context: OpenContext,
+  source: SampleSource,
+): Promise<SampleSource> {
+  const { detection, segmentation, labels, files } = description
+  if (!detection && !segmentation) return source
+  const { height, width, layout } = imageShape(context.inputs[0]!, source.preprocessing.layout)
+  const shape = { height, width, classes: classNames?.length ?? null }
+  const task: Task = detection
+    ? { kind: 'detection', detection, ...shape }
+    : { kind: 'segmentation', segmentation: segmentation!, layout, ...shape }
+  const at = (path: string | undefined) => (path === undefined ? undefined : resolve(folder, path))
+  const [coco, yolo, masks] = [at(labels?.coco), at(labels?.yolo), at(labels?.masks)]
+  const path = coco ?? yolo ?? masks
+  if (path === undefined) return { ...source, task }
+  await mustExist(path)
+  const annotations = await openAnnotations(
+    { coco, yolo, masks, categories: labels?.categories },
+    {
+      root: resolve(folder, files.images!),
+      files: Array.from({ length: source.length }, (_, index) => source.id(index)),
+      preprocessing: source.preprocessing,
+      classNames,
+      task,
+    },
+  )
+  return {
+    ...source,
+    task,
+    classNames: annotations.classNames,
+    metric: detection ? 'map' : 'miou',
+    annotate: (index) => annotations.annotate(index),
+    contentDigest: async () =>
+      sha256(JSON.stringify([await source.contentDigest(), await annotations.contentDigest()])),
   }
 }
 
@@ -201,7 +244,8 @@ async function fileLabels(
       'Labels of files come from a csv, from folders or from file names.',
       { where: 'labels', hint: 'Use `csv`, or `from`.' },
     )
-  return { ...base, from: labels?.from ?? null }
+  const boxesOrMasks = labels?.coco ?? labels?.yolo ?? labels?.masks
+  return { ...base, from: boxesOrMasks === undefined ? (labels?.from ?? null) : 'none' }
 }
 
 /** Labels of stored samples, in their order; undefined where the description says nothing. */

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import { EdgewrightError } from '../error.ts'
+import { type Annotation, ignoredClass } from './types.ts'
 
 /** A table of labels: which file has which. */
 export interface LabelTable {
@@ -163,4 +164,40 @@ export async function readClassNames(path: string): Promise<string[]> {
   while (lines.at(-1) === '') lines.pop()
   const numbered = lines.map((line, index) => new RegExp(`^${index}\\s*[:,\\s]\\s*(.+)$`).exec(line)?.[1])
   return numbered.every((name) => name !== undefined) ? (numbered as string[]) : lines
+}
+
+/**
+ * An annotation with the label offset added to its classes. Pixels that fall below class 0 do not count.
+ *
+ * @throws DATA_LABELS where a class is not one of the network's
+ */
+export function withOffset(
+  annotation: Annotation,
+  offset: number,
+  classes: number | null,
+  where: string,
+): Annotation {
+  const isKnown = (index: number) => index >= 0 && (classes === null || index < classes)
+  const unknown = (index: number) =>
+    new EdgewrightError(
+      'DATA_LABELS',
+      `A label is not one of the classes${classes === null ? '' : ` (0 to ${classes - 1})`}.`,
+      {
+        where,
+        saw: offset === 0 ? `class ${index}` : `class ${index} (${index - offset} with offset ${offset})`,
+        hint: 'Set `labels.offset`, or list all classNames.',
+      },
+    )
+  if (annotation.kind === 'boxes') {
+    const boxes = annotation.boxes.map((box) => ({ ...box, class: box.class + offset }))
+    const wrong = boxes.find((box) => !isKnown(box.class))
+    if (wrong) throw unknown(wrong.class)
+    return { ...annotation, boxes }
+  }
+  const shifted = annotation.classes.map((of) =>
+    of === ignoredClass || of + offset < 0 || of + offset > ignoredClass ? ignoredClass : of + offset,
+  )
+  const wrong = shifted.find((of) => of !== ignoredClass && !isKnown(of))
+  if (wrong !== undefined) throw unknown(wrong)
+  return { ...annotation, classes: shifted }
 }

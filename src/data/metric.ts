@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { EdgewrightError } from '../error.ts'
 import type { Tensor } from '../tensor.ts'
 import { floatsOf } from './elements.ts'
+import { type MetricData, taskMetric } from './task-metrics.ts'
 import type { Sample } from './types.ts'
 
 /** A figure of merit over samples. `start` begins anew; `finish` gives the value over what was added since. */
@@ -19,24 +20,36 @@ export interface Metric {
 }
 
 /**
- * The metric that `--metric` or a data.yaml names: `top-1`, `top-5`, or a module whose default export is
- * `{name, higherIsBetter, start(), add(outputs, sample), finish()}` or a function that returns that.
+ * The metric that `--metric` or a data.yaml names: `top-1`, `top-5`, `map`, `map@0.5`, `miou`, or a module whose default
+ * export is `{name, higherIsBetter, start(), add(outputs, sample), finish()}` or a function that returns that.
  *
- * @param output name of the output that holds the classes; the first unless stated
- * @throws DATA_NOT_FOUND, CONFIG_INVALID
+ * @param data what it is taken over: the metrics of boxes and masks read outputs as its task says
+ * @throws DATA_NOT_FOUND, CONFIG_INVALID, DATA_LABELS
  */
-export async function openMetric(spec: string, output?: string): Promise<Metric> {
-  const k = /^top-(\d{1,4})$/.exec(spec)?.[1]
-  if (k !== undefined && Number(k) >= 1) return topK(Number(k), output)
+export async function openMetric(spec: string, data?: MetricData): Promise<Metric> {
+  const k = classRank(spec)
+  if (k !== null) return topK(k)
+  const ofTask = taskMetric(spec, data)
+  if (ofTask) return ofTask
   const path = resolve(spec)
   await stat(path).catch((error) => {
     throw new EdgewrightError('DATA_NOT_FOUND', 'The metric is not there.', {
       where: spec,
-      hint: 'Give top-1, top-5 or the path of a metric.mjs.',
+      hint: 'Give top-1, top-5, map, map@0.5, miou or the path of a metric.mjs.',
       cause: error,
     })
   })
   return checked(await loadMetric(path), path)
+}
+
+/** True for a name that is no path of a module. */
+export function isBuiltInMetric(spec: string): boolean {
+  return classRank(spec) !== null || /^(map(@0\.\d{1,2})?|miou)$/.test(spec)
+}
+
+function classRank(spec: string): number | null {
+  const k = Number(/^top-(\d{1,4})$/.exec(spec)?.[1])
+  return k >= 1 ? k : null
 }
 
 /** Share of labelled samples whose class is among the k highest scores. Equal scores rank by index, as argmax does. */

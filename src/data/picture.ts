@@ -5,6 +5,7 @@ import { elementCount, type Tensor } from '../tensor.ts'
 import { decodeBmp, pixelLimit, type Picture } from './bmp.ts'
 import { inputTensor } from './elements.ts'
 import { normalizePicture } from './normalize.ts'
+import { extentOf, type Placement, placementOf } from './placement.ts'
 import { resizePicture } from './resize.ts'
 import { once } from './source.ts'
 import type { InputSpec, Preprocessing } from './types.ts'
@@ -23,19 +24,25 @@ export async function pictureTensor(
 ): Promise<Tensor> {
   const picture = await decodePicture(path, p.channelOrder === 'gray' ? 1 : 3)
   const { channels } = picture
-  const size = resizedSize(picture, p.resize)
-  const resized = p.resize
-    ? resizePicture(picture.data, picture, size, p.resize.kernel, p.resize.antialias)
-    : picture.data
-  const cropped = p.crop ? cropCentre(resized, { ...size, channels }, p.crop, id) : resized
-  const { height, width } = p.crop ?? size
+  const placement = placementOf(picture, p)
+  const { resized, height, width } = placement
+  if (p.crop && (resized.height < height || resized.width < width))
+    throw new EdgewrightError('DATA_SHAPE', 'The picture is smaller than the crop.', {
+      where: id,
+      saw: `${resized.height}×${resized.width}, crop ${height}×${width}`,
+      hint: 'Let `preprocess` resize it first.',
+    })
   if (height * width * channels !== elementCount(spec.shape))
     throw new EdgewrightError('DATA_SHAPE', 'The picture does not have the size that the network takes.', {
       where: id,
       saw: `${height}×${width}×${channels} for input [${spec.shape.join(', ')}]`,
       hint: 'Let `preprocess` resize it.',
     })
-  return inputTensor(normalizePicture(cropped, height * width, channels, p), spec, id)
+  const pixels = p.resize
+    ? resizePicture(picture.data, picture, resized, p.resize.kernel, p.resize.antialias)
+    : picture.data
+  const framed = placePixels(pixels, channels, placement, p.resize?.padValue ?? 0)
+  return inputTensor(normalizePicture(framed, height * width, channels, p), spec, id)
 }
 
 /**
@@ -74,6 +81,18 @@ export async function decodePicture(path: string, channels: 1 | 3): Promise<Pict
   }
 }
 
+/** Height and width of a picture file as `decodePicture` gives it, from its header alone. */
+export async function pictureSize(path: string): Promise<{ height: number; width: number }> {
+  if (extname(path).toLowerCase() === '.bmp') return decodeBmp(await readFile(path), path)
+  const sharp = await imageLibrary()
+  try {
+    const { height, width } = await sharp(path, { limitInputPixels: pixelLimit }).metadata()
+    return { height, width }
+  } catch (error) {
+    throw broken(path, error instanceof Error ? error.message.split('\n')[0]! : String(error), error)
+  }
+}
+
 /** Loaded when the first picture is: it takes longer than the rest of the program. */
 const imageLibrary = once(async () => {
   const { default: sharp } = await import('sharp')
@@ -82,52 +101,27 @@ const imageLibrary = once(async () => {
   return sharp
 })
 
-/** Size after the resize step: exactly as asked, or aspect kept and just covering it (torchvision's rounding). */
-function resizedSize(
-  picture: { height: number; width: number },
-  resize: Preprocessing['resize'],
-): { height: number; width: number } {
-  if (!resize) return { height: picture.height, width: picture.width }
-  if (resize.fit === 'stretch') return { height: resize.height, width: resize.width }
-  return resize.height * picture.width >= resize.width * picture.height
-    ? {
-        height: resize.height,
-        width: Math.max(resize.width, Math.floor((resize.height * picture.width) / picture.height)),
-      }
-    : {
-        height: Math.max(resize.height, Math.floor((resize.width * picture.height) / picture.width)),
-        width: resize.width,
-      }
-}
-
-function cropCentre<T extends Uint8Array | Float32Array>(
-  data: T,
-  from: { height: number; width: number; channels: number },
-  to: { height: number; width: number },
-  id: string,
+/** The resized picture cut or bordered to the input's size. */
+export function placePixels<T extends Uint8Array | Float32Array>(
+  pixels: T,
+  channels: number,
+  placement: Placement,
+  border: number,
 ): T {
-  if (from.height === to.height && from.width === to.width) return data
-  if (from.height < to.height || from.width < to.width)
-    throw new EdgewrightError('DATA_SHAPE', 'The picture is smaller than the crop.', {
-      where: id,
-      saw: `${from.height}×${from.width}, crop ${to.height}×${to.width}`,
-      hint: 'Let `preprocess` resize it first.',
-    })
-  const top = centreOffset(from.height - to.height)
-  const left = centreOffset(from.width - to.width)
-  const rowLength = to.width * from.channels
-  const out = data.slice(0, to.height * rowLength) as T
-  for (let y = 0; y < to.height; y++) {
-    const at = ((top + y) * from.width + left) * from.channels
-    out.set(data.subarray(at, at + rowLength), y * rowLength)
+  const { resized, left, top, height, width } = placement
+  if (resized.height === height && resized.width === width) return pixels
+  const { x1, y1, x2, y2 } = extentOf(placement)
+  const out = (
+    pixels instanceof Float32Array
+      ? new Float32Array(height * width * channels)
+      : new Uint8Array(height * width * channels)
+  ) as T
+  out.fill(border)
+  for (let y = y1; y < y2; y++) {
+    const from = ((y - top) * resized.width + x1 - left) * channels
+    out.set(pixels.subarray(from, from + (x2 - x1) * channels), (y * width + x1) * channels)
   }
   return out
-}
-
-/** Half of the spare pixels, an odd one as torchvision's CenterCrop puts it: Python's round, ties to even. */
-function centreOffset(spare: number): number {
-  const half = Math.floor(spare / 2)
-  return spare % 2 === 1 && half % 2 === 1 ? half + 1 : half
 }
 
 function repeatChannels(gray: Picture): Picture {

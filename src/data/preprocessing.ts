@@ -34,7 +34,8 @@ const audioSchema = z.strictObject({
 /** What a recipe, a flag or a data.yaml says of preprocessing; all of it optional. One schema for the three. */
 export const preprocessingSchema = z.strictObject({
   resize: size.nullable().optional(),
-  fit: z.enum(['stretch', 'short-side']).optional(),
+  fit: z.enum(['stretch', 'short-side', 'letterbox']).optional(),
+  padValue: finite.min(0).max(255).optional(),
   kernel: z.enum(['nearest', 'bilinear', 'bicubic', 'lanczos3']).optional(),
   antialias: z.boolean().optional(),
   crop: size.nullable().optional(),
@@ -83,6 +84,9 @@ export function parsePreprocessing(input: PreprocessingInput | undefined): Prepr
 const imagenetMean = [0.485, 0.456, 0.406]
 const imagenetStd = [0.229, 0.224, 0.225]
 
+/** What YOLO networks are trained with around a letterboxed picture. */
+const letterboxGray = 114
+
 /**
  * Preprocessing of pictures for one input. What nobody states is torchvision's evaluation transform (resize the short
  * side to 256/224 of the input where it is 160 px or more, else to the input itself, bilinear with antialiasing, centre
@@ -102,7 +106,12 @@ export function resolveImage(
   const large = Math.min(target.height, target.width) >= 160
   const fit = said.fit ?? (said.resize && !said.crop ? 'stretch' : 'short-side')
   const resized =
-    said.resize === null ? null : (said.resize ?? assume(defaultResize(target, fit, large), 'the resize'))
+    said.resize === null
+      ? null
+      : (said.resize ??
+        (fit === 'letterbox'
+          ? { height: target.height, width: target.width }
+          : assume(defaultResize(target, fit, large), 'the resize')))
   const kernel = said.kernel ?? 'bilinear'
   const antialias = said.antialias ?? true
   const crop =
@@ -122,7 +131,13 @@ export function resolveImage(
   const result: Preprocessing = {
     ...neutral,
     kind: 'image',
-    resize: resized && { ...resized, fit, kernel, antialias },
+    resize: resized && {
+      ...resized,
+      fit,
+      kernel,
+      antialias,
+      ...(fit === 'letterbox' ? { padValue: said.padValue ?? letterboxGray } : {}),
+    },
     crop: crop && { ...crop, anchor: 'centre' },
     channelOrder: channelOrder(spec, target, said),
     layout: target.layout,
@@ -130,7 +145,7 @@ export function resolveImage(
     mean: normal.mean,
     std: normal.std,
   }
-  checkImage(spec, target, result)
+  checkImage(spec, target, result, said)
   if (assumed.length > 0)
     warn?.({
       code: 'PREPROCESSING_ASSUMED',
@@ -146,7 +161,7 @@ export function describePreprocessing(p: Preprocessing): string {
   if (p.dequantize) parts.push(`(stored − ${p.dequantize.zeroPoint}) · ${p.dequantize.scale}`)
   if (p.resize)
     parts.push(
-      `${p.resize.fit} resize to ${p.resize.height}×${p.resize.width}, ${p.resize.kernel}, antialias ${p.resize.antialias ? 'on' : 'off'}`,
+      `${p.resize.fit} resize to ${p.resize.height}×${p.resize.width}, ${p.resize.kernel}, antialias ${p.resize.antialias ? 'on' : 'off'}${p.resize.padValue === undefined ? '' : `, border ${p.resize.padValue}`}`,
     )
   if (p.crop) parts.push(`centre crop ${p.crop.height}×${p.crop.width}`)
   if (p.channelOrder) parts.push(p.channelOrder)
@@ -169,7 +184,16 @@ export function resolveTensor(
   spec: InputSpec | null,
   kind: 'tensor' | 'loader' | 'audio' = 'tensor',
 ): Preprocessing {
-  const picture = ['resize', 'fit', 'kernel', 'antialias', 'crop', 'channelOrder', 'audio'] as const
+  const picture = [
+    'resize',
+    'fit',
+    'padValue',
+    'kernel',
+    'antialias',
+    'crop',
+    'channelOrder',
+    'audio',
+  ] as const
   const wrong = picture.filter((key) => said[key] !== undefined)
   if (wrong.length > 0)
     throw new EdgewrightError(
@@ -228,7 +252,12 @@ function channelOrder(
   )
 }
 
-function checkImage(spec: InputSpec, target: ImageShape, p: Preprocessing): void {
+function checkImage(
+  spec: InputSpec,
+  target: ImageShape,
+  p: Preprocessing,
+  said: PreprocessingOverrides,
+): void {
   const out = p.crop ?? p.resize
   const fail = (message: string, saw: string): never => {
     throw new EdgewrightError('RECIPE_INVALID', message, { where: `preprocess for input ${spec.name}`, saw })
@@ -238,6 +267,10 @@ function checkImage(spec: InputSpec, target: ImageShape, p: Preprocessing): void
       `Pictures come out ${out.height}×${out.width}, the network takes ${target.height}×${target.width}.`,
       describePreprocessing(p),
     )
+  if (p.resize?.fit === 'letterbox' && p.crop)
+    fail('A letterbox shows the whole picture: nothing is left to crop.', describePreprocessing(p))
+  if (said.padValue !== undefined && p.resize?.fit !== 'letterbox')
+    fail('`padValue` goes with `fit: letterbox` only.', `padValue ${said.padValue}`)
   if (p.resize?.fit === 'short-side' && !p.crop)
     fail('A short-side resize needs a crop to the input size.', 'crop: null')
   if (p.crop && p.resize && (p.crop.height > p.resize.height || p.crop.width > p.resize.width))

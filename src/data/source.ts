@@ -3,7 +3,8 @@ import type { Tensor } from '../tensor.ts'
 import { EdgewrightError } from '../error.ts'
 import { sha256 } from '../digest.ts'
 import { seededGenerator, shuffle } from './generator.ts'
-import type { Dataset, Preprocessing } from './types.ts'
+import { withOffset } from './labels.ts'
+import type { Annotation, Dataset, Preprocessing, Task } from './types.ts'
 
 /** What a reader of one kind of data gives: samples in order, labels as the data states them. */
 export interface SampleSource {
@@ -15,7 +16,11 @@ export interface SampleSource {
   readonly classNames: readonly string[] | null
   readonly preprocessing: Preprocessing
   readonly metric?: string
+  /** How its outputs are to be read, where they are not classes. */
+  readonly task?: Task
   read(index: number): Promise<ReadonlyMap<string, Tensor>>
+  /** Labels that are more than a class, as stated; null for a sample without. */
+  annotate?(index: number): Promise<Annotation | null>
   /** sha256 over the samples' stored content, in order. */
   contentDigest(): Promise<string>
 }
@@ -46,7 +51,8 @@ export function datasetOf(source: SampleSource, options: LabelOptions): Dataset 
   const whole: Dataset = {
     description: source.description,
     length: source.length,
-    labelled: labels.some((label) => label !== null),
+    labelled: source.annotate !== undefined || labels.some((label) => label !== null),
+    task: source.task,
     labels,
     classNames: source.classNames,
     metric: source.metric,
@@ -60,7 +66,15 @@ export function datasetOf(source: SampleSource, options: LabelOptions): Dataset 
         throw fileError(error, id)
       })
       for (const [name, tensor] of inputs) refuseNaN(tensor, name, id)
-      return { id, inputs, label: labels[index] ?? null }
+      const stated = await source.annotate?.(index).catch((error) => {
+        throw fileError(error, id)
+      })
+      return {
+        id,
+        inputs,
+        label: labels[index] ?? null,
+        ...(stated ? { annotation: withOffset(stated, offset, source.task?.classes ?? null, id) } : {}),
+      }
     },
   }
   return options.limit === undefined || options.limit >= whole.length
@@ -74,7 +88,10 @@ export function subset(dataset: Dataset, indices: readonly number[]): Dataset {
     ...dataset,
     description: `${dataset.description} (${indices.length} of ${dataset.length})`,
     length: indices.length,
-    labelled: dataset.labels ? indices.some((index) => dataset.labels![index] !== null) : dataset.labelled,
+    labelled:
+      dataset.labels && !dataset.task
+        ? indices.some((index) => dataset.labels![index] !== null)
+        : dataset.labelled,
     labels: dataset.labels && indices.map((index) => dataset.labels![index] ?? null),
     digest: once(async () => sha256(JSON.stringify([await dataset.digest(), indices]))),
     sample: async (index) => {

@@ -1,3 +1,5 @@
+import type { Box, TrueBox } from './boxes.ts'
+import type { DetectionSpec, SegmentationSpec } from './task-schema.ts'
 import type { DType, Tensor } from '../tensor.ts'
 
 /** What a network takes, as data preparation needs to know it. */
@@ -15,16 +17,57 @@ export interface Sample {
   readonly inputs: ReadonlyMap<string, Tensor>
   /** Class index (already shifted by the label offset), or null. */
   readonly label: number | null
+  /** What a label says beyond a class; absent where none is there. */
+  readonly annotation?: Annotation
 }
+
+/** Objects or classes of pixels, where the preprocessing put them in the network's input. */
+export type Annotation =
+  | {
+      readonly kind: 'boxes'
+      readonly boxes: readonly TrueBox[]
+      /** The part of the input that shows the picture. */
+      readonly extent: Box
+    }
+  | {
+      readonly kind: 'mask'
+      readonly height: number
+      readonly width: number
+      /** Class of each pixel, row by row; `ignoredClass` where it does not count. */
+      readonly classes: Uint8Array
+    }
+
+export const ignoredClass = 255
+
+/** How outputs that are not classes are to be read, as a data.yaml says it. */
+export type Task =
+  | {
+      readonly kind: 'detection'
+      readonly detection: DetectionSpec
+      /** Of the network's input. */
+      readonly height: number
+      readonly width: number
+      readonly classes: number | null
+    }
+  | {
+      readonly kind: 'segmentation'
+      readonly segmentation: SegmentationSpec
+      readonly height: number
+      readonly width: number
+      readonly classes: number | null
+      readonly layout: 'NCHW' | 'NHWC'
+    }
 
 /** A finite list of samples, read one at a time: nothing holds them all. */
 export interface Dataset {
   readonly description: string
   readonly length: number
   readonly labelled: boolean
+  /** Absent for classifiers and wherever nothing is said. */
+  readonly task?: Task
   /** Class index of each sample (already shifted), known without decoding: what stratified splits go by. */
   readonly labels?: readonly (number | null)[]
-  /** Metric that the data's own description asks for: `top-1`, `top-5` or the absolute path of a `.mjs`. */
+  /** Metric that the data's own description asks for: a built-in one's name or the absolute path of a `.mjs`. */
   readonly metric?: string
   readonly classNames: readonly string[] | null
   /** What was done to each sample, resolved and complete; goes into the artifact's manifest. */
@@ -40,9 +83,11 @@ export interface Preprocessing {
   readonly resize: {
     readonly height: number
     readonly width: number
-    readonly fit: 'stretch' | 'short-side'
+    readonly fit: 'stretch' | 'short-side' | 'letterbox'
     readonly kernel: 'nearest' | 'bilinear' | 'bicubic' | 'lanczos3'
     readonly antialias: boolean
+    /** Raw value of a letterbox's border; absent for the other fits. */
+    readonly padValue?: number
   } | null
   readonly crop: { readonly height: number; readonly width: number; readonly anchor: 'centre' } | null
   readonly channelOrder: 'RGB' | 'BGR' | 'gray' | null

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { describeIssues, mistakes, recipeSchema } from '../compile/recipe.ts'
+import { isBuiltInMetric } from '../data/metric.ts'
 import { EdgewrightError } from '../error.ts'
 
 /** `edgewright.yaml`: what makes `edgewright run` enough. Paths are relative to the file. */
@@ -10,7 +11,7 @@ export const configSchema = z.strictObject({
   model: z.string().describe('The float network'),
   data: z.string().optional().describe('Samples: see docs/data.md'),
   calibrationData: z.string().optional().describe('Samples for calibration only'),
-  metric: z.string().optional().describe('A metric module in place of top-1'),
+  metric: z.string().optional().describe('top-1, top-5, map, map@0.5, miou or a metric module'),
   shapes: z
     .record(z.string(), z.array(z.number().int().positive()))
     .optional()
@@ -67,7 +68,7 @@ export function readConfig(path: string): Config {
     model: from(config.model),
     data: config.data && from(config.data),
     calibrationData: config.calibrationData && from(config.calibrationData),
-    metric: config.metric && from(config.metric),
+    metric: config.metric && (isBuiltInMetric(config.metric) ? config.metric : from(config.metric)),
     recipe: typeof config.recipe === 'string' ? from(config.recipe) : config.recipe,
     report: config.report && from(config.report),
     devices: config.devices.map((entry) =>

@@ -82,7 +82,7 @@ export async function evaluateSubject(request: EvaluateRequest, progress: Progre
     seed: recipe.seed,
     warn: progress.warn.bind(progress),
   })
-  const metric = await openMetric(request.metric ?? dataset.metric ?? 'top-1')
+  const metric = await openMetric(request.metric ?? dataset.metric ?? 'top-1', dataset)
   metric.start()
   let done = 0
   const add = async (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => {
