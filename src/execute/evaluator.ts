@@ -11,5 +11,10 @@ export interface Evaluator {
   readonly inputs: readonly TensorInfo[]
   readonly outputs: readonly TensorInfo[]
   run(feeds: ReadonlyMap<string, Tensor>, fetch?: readonly string[]): Promise<Map<string, Tensor>>
+  /**
+   * Writes outputs, by name, into tensors that are given: nothing is allocated for them. Their types and shapes must be
+   * those of the outputs. Absent where the runtime cannot.
+   */
+  runInto?(feeds: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Promise<void>
   close(): Promise<void>
 }

@@ -31,14 +31,22 @@ export async function createOnnxEvaluator(
   const ort = await loadOnnxRuntime()
   const session = await createSession(ort, modelBytes, options)
   let closed = false
+  const given = (feeds: ReadonlyMap<string, Tensor>) => {
+    if (closed) throw new EdgewrightError('INTERNAL', 'Internal error: the evaluator is closed.')
+    return Object.fromEntries(session.inputNames.map((name) => [name, ortTensor(ort, name, feeds.get(name))]))
+  }
+  // making one costs as much as a small run
+  const known = new WeakMap<Tensor, OrtTensor>()
+  const reused = (name: string, tensor: Tensor) => {
+    const made = known.get(tensor) ?? ortTensor(ort, name, tensor)
+    known.set(tensor, made)
+    return made
+  }
   return {
     inputs: session.inputMetadata.map(infoOf),
     outputs: session.outputMetadata.map(infoOf),
     async run(feeds, fetch = session.outputNames) {
-      if (closed) throw new EdgewrightError('INTERNAL', 'Internal error: the evaluator is closed.')
-      const given: Record<string, OrtTensor> = {}
-      for (const name of session.inputNames) given[name] = feedOf(ort, name, feeds.get(name))
-      const results = await run(session, given, fetch)
+      const results = await run(session, given(feeds), fetch)
       const tensors = new Map<string, Tensor>()
       let bytes = 0
       for (const name of fetch) {
@@ -48,6 +56,11 @@ export async function createOnnxEvaluator(
       }
       countHandedOut(bytes)
       return tensors
+    },
+    async runInto(feeds, outputs) {
+      const fetches: Record<string, OrtTensor> = {}
+      for (const [name, tensor] of outputs) fetches[name] = reused(name, tensor)
+      await run(session, given(feeds), fetches)
     },
     async close() {
       if (closed) return
@@ -115,7 +128,7 @@ function nested(config: Readonly<Record<string, string>>): Record<string, unknow
 async function run(
   session: InferenceSession,
   feeds: Record<string, OrtTensor>,
-  fetch: readonly string[],
+  fetch: readonly string[] | Record<string, OrtTensor>,
 ): Promise<InferenceSession.ReturnType> {
   try {
     return await session.run(feeds, fetch)
@@ -127,7 +140,7 @@ async function run(
   }
 }
 
-function feedOf(ort: Ort, name: string, tensor: Tensor | undefined): OrtTensor {
+function ortTensor(ort: Ort, name: string, tensor: Tensor | undefined): OrtTensor {
   if (!tensor)
     throw new EdgewrightError('DATA_SHAPE', 'An input of the network was not given.', { where: name })
   if (tensor.dtype === 'bfloat16' || tensor.dtype === 'string')

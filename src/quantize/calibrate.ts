@@ -3,10 +3,11 @@ import type { Evaluator } from '../execute/evaluator.ts'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Graph } from '../graph/types.ts'
 import { type Progress, silentProgress, throwIfAborted } from '../progress.ts'
-import type { Tensor } from '../tensor.ts'
-import { type ChannelStatistics, channelStatisticsOf } from './channel-statistics.ts'
-import { Histogram } from './histogram.ts'
-import type { Ranges, TensorRange } from './ranges.ts'
+import { elementCount, type Tensor } from '../tensor.ts'
+import { channelStatisticsOf } from './channel-statistics.ts'
+import type { Ranges } from './ranges.ts'
+import { StatisticsKernel } from './statistics-kernel.ts'
+import { KernelObserver, type Observed, PlainObserver, type TensorObserver } from './tensor-observer.ts'
 
 /** Makes a float graph runnable; the graph's outputs are what is wanted of it. */
 export type EvaluatorFactory = (graph: Graph) => Promise<Evaluator>
@@ -20,6 +21,8 @@ export interface CalibrateOptions {
    * gets no histogram; one whose channels cannot be told gets min and max of the whole.
    */
   channelStatistics?: ReadonlySet<string>
+  /** False: min and max only, which is all that min-max ranges need. Default true. */
+  histograms?: boolean
 }
 
 /**
@@ -35,17 +38,20 @@ export async function calibrate(
   makeEvaluator: EvaluatorFactory,
   samples: AsyncIterable<ReadonlyMap<string, Tensor>> | Iterable<ReadonlyMap<string, Tensor>>,
   wanted: readonly string[],
-  { progress = silentProgress(), total = 0, channelStatistics = new Set() }: CalibrateOptions = {},
+  options: CalibrateOptions = {},
 ): Promise<Ranges> {
-  const observers = observersOf(graph, wanted, channelStatistics)
-  const fromRun = [...observers.keys()].filter((name) => !graph.inputs.includes(name))
-  const evaluator = fromRun.length > 0 ? await makeEvaluator(observedGraph(graph, fromRun)) : null
+  const { progress = silentProgress(), total = 0 } = options
+  const observed = observedOf(graph, wanted, options)
+  const inner = [...observed.keys()].filter((name) => !graph.inputs.includes(name))
+  const evaluator = inner.length > 0 ? await makeEvaluator(observedGraph(graph, inner)) : null
+  const { observers, run } = arrange(graph, observed, inner, evaluator)
   let done = 0
   try {
     for await (const feeds of samples) {
       throwIfAborted(progress.signal)
-      const outputs = evaluator ? await evaluator.run(feeds, fromRun) : feeds
-      for (const [name, observer] of observers) observe(observer, outputs.get(name) ?? feeds.get(name))
+      const outputs = await run(feeds)
+      for (const [name, observer] of observers)
+        observer.observe(realsOf(name, outputs.get(name) ?? feeds.get(name)))
       done++
       progress.tick(done, total, 'samples')
     }
@@ -56,36 +62,82 @@ export async function calibrate(
     throw new EdgewrightError('DATA_EMPTY', 'Calibration had no sample to look at.', {
       hint: 'Give at least one sample, or none at all to calibrate on seeded random inputs.',
     })
-  return new Map([...observers].map(([name, observer]) => [name, rangeOf(observer)]))
+  return new Map([...observers].map(([name, observer]) => [name, observer.result()]))
 }
 
-/** What is gathered of one value. */
-interface Observer {
-  readonly histogram: Histogram
-  /** False where the histogram only serves for min and max. */
-  readonly wanted: boolean
-  readonly channels: ChannelStatistics | undefined
-}
-
-function observersOf(
+function observedOf(
   graph: Graph,
   wanted: readonly string[],
-  extra: ReadonlySet<string>,
-): Map<string, Observer> {
-  const channels = channelStatisticsOf(graph, wanted, extra)
-  const observers = new Map<string, Observer>()
-  for (const name of new Set([...wanted, ...extra])) {
+  { channelStatistics = new Set(), histograms = true }: CalibrateOptions,
+): Map<string, Observed> {
+  const channels = channelStatisticsOf(graph, wanted, channelStatistics)
+  const needHistogram = new Set(histograms ? wanted : [])
+  const observed = new Map<string, Observed>()
+  for (const name of new Set([...wanted, ...channelStatistics])) {
     if (graph.values.get(name)?.constant)
       throw new EdgewrightError('INTERNAL', 'Internal error: a constant needs no calibration.', {
         where: name,
       })
-    observers.set(name, {
-      histogram: new Histogram(name),
-      wanted: wanted.includes(name),
-      channels: channels.get(name),
-    })
+    observed.set(name, { name, histogram: needHistogram.has(name), channels: channels.get(name) })
   }
-  return observers
+  return observed
+}
+
+interface Arrangement {
+  readonly observers: ReadonlyMap<string, TensorObserver>
+  run(feeds: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, Tensor>>
+}
+
+/** Where the runtime can write into memory that is given to it, it writes into that of the kernel. */
+function arrange(
+  graph: Graph,
+  observed: ReadonlyMap<string, Observed>,
+  inner: readonly string[],
+  evaluator: Evaluator | null,
+): Arrangement {
+  const all = [...observed.values()]
+  const shapes = all.map(({ name }) => graph.values.get(name)?.type.shape ?? [])
+  const kernel =
+    !evaluator || canRunInto(graph, evaluator)
+      ? StatisticsKernel.for(
+          all.map(({ histogram, channels }, i) => ({
+            elements: elementCount(shapes[i]!),
+            counts: histogram,
+            channels: channels?.channels ?? 0,
+          })),
+        )
+      : null
+  if (!kernel)
+    return {
+      observers: new Map(all.map((one) => [one.name, new PlainObserver(one)])),
+      run: async (feeds) => (evaluator ? evaluator.run(feeds, inner) : feeds),
+    }
+  const outputs = new Map<string, Tensor>()
+  for (const [i, { name }] of all.entries())
+    if (inner.includes(name))
+      outputs.set(name, { dtype: 'float32', shape: shapes[i]!, data: kernel.rooms[i]!.elements })
+  return {
+    observers: new Map(all.map((one, i) => [one.name, new KernelObserver(one, kernel, kernel.rooms[i]!)])),
+    async run(feeds) {
+      if (evaluator) await evaluator.runInto!(feeds, outputs)
+      return outputs
+    },
+  }
+}
+
+/** Only where the runtime knows every shape beforehand, and it is the one that the graph states. */
+function canRunInto(graph: Graph, { runInto, outputs }: Evaluator): boolean {
+  return (
+    runInto !== undefined &&
+    outputs.every(({ name, dtype, shape }) => {
+      const stated = graph.values.get(name)?.type.shape
+      return (
+        dtype === 'float32' &&
+        stated?.length === shape.length &&
+        shape.every((size, axis) => size > 0 && size === stated[axis])
+      )
+    })
+  )
 }
 
 /** The graph with the wanted values as its only outputs. */
@@ -95,32 +147,9 @@ function observedGraph(graph: Graph, wanted: readonly string[]): Graph {
   return editor.finish()
 }
 
-function observe({ histogram, channels }: Observer, tensor: Tensor | undefined): void {
+function realsOf(name: string, tensor: Tensor | undefined): Float32Array {
   if (!tensor)
-    throw new EdgewrightError('DATA_SHAPE', 'A sample lacks an input of the network.', {
-      where: histogram.name,
-    })
+    throw new EdgewrightError('DATA_SHAPE', 'A sample lacks an input of the network.', { where: name })
   const { data } = tensor
-  const reals =
-    data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number)
-  histogram.observe(reals)
-  channels?.observe(reals)
-}
-
-function rangeOf({ histogram, wanted, channels }: Observer): TensorRange {
-  const { min, max } = histogram
-  const seen = channels?.result()
-  return {
-    min,
-    max,
-    ...(wanted ? { histogram } : {}),
-    ...(seen
-      ? {
-          channelMeans: seen.mean,
-          channelMeanSquares: seen.meanOfSquares,
-          channelMin: seen.min,
-          channelMax: seen.max,
-        }
-      : {}),
-  }
+  return data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number)
 }

@@ -1,4 +1,5 @@
 import type { Graph, Node } from '../graph/types.ts'
+import { sumsOf } from './histogram.ts'
 
 /** What was seen of each index along one axis of a tensor. */
 export interface ChannelSummary {
@@ -10,87 +11,86 @@ export interface ChannelSummary {
 
 /** Running mean, mean square, min and max of each index along one axis of a tensor. */
 export class ChannelStatistics {
-  readonly #sums: Float64Array
-  readonly #squares: Float64Array
-  readonly #mins: Float64Array
-  readonly #maxs: Float64Array
-  readonly #inner: number
+  /** Elements of one channel that stand in a row. */
+  readonly inner: number
+  /** Σ, Σx², min and max of one channel after the other. */
+  #sums: Float64Array
   #elements = 0
 
   constructor(shape: readonly number[], axis: number) {
-    const channels = shape[axis]!
-    this.#sums = new Float64Array(channels)
-    this.#squares = new Float64Array(channels)
-    this.#mins = new Float64Array(channels).fill(Number.POSITIVE_INFINITY)
-    this.#maxs = new Float64Array(channels).fill(Number.NEGATIVE_INFINITY)
-    this.#inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
+    this.inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1)
+    this.#sums = new Float64Array(4 * shape[axis]!)
+    this.keepIn(this.#sums)
+  }
+
+  get channels(): number {
+    return this.#sums.length / 4
+  }
+
+  /** Has the sums in this array from now on, which others may add to; to be called before anything is seen. */
+  keepIn(sums: Float64Array): void {
+    this.#sums = sums
+    for (let at = 0; at < sums.length; at += 4)
+      sums.set([0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY], at)
   }
 
   /** Adds all elements of a tensor, row-major. */
   observe(elements: Float32Array): void {
-    if (this.#inner === 1) this.#observeRows(elements)
+    if (this.inner === 1) this.#observeRows(elements)
     else this.#observePlanes(elements)
-    this.#elements += elements.length
+    this.observed(elements.length)
+  }
+
+  /** So many elements were added to the sums. */
+  observed(elements: number): void {
+    this.#elements += elements
   }
 
   /** Zeros where nothing was seen. */
   result(): ChannelSummary {
-    const channels = this.#sums.length
-    const each = this.#elements / channels
-    if (each === 0) {
-      const zeros = () => new Float64Array(channels)
-      return { mean: zeros(), meanOfSquares: zeros(), min: zeros(), max: zeros() }
-    }
+    const each = this.#elements / this.channels
+    // + 0 makes −0 a plain 0
+    const column = (at: number, of: (x: number) => number) =>
+      Float64Array.from({ length: this.channels }, (_, channel) =>
+        each === 0 ? 0 : of(this.#sums[4 * channel + at]!) + 0,
+      )
     return {
-      mean: this.#sums.map((sum) => sum / each),
-      meanOfSquares: this.#squares.map((sum) => sum / each),
-      min: this.#mins.slice(),
-      max: this.#maxs.slice(),
+      mean: column(0, (sum) => sum / each),
+      meanOfSquares: column(1, (sum) => sum / each),
+      min: column(2, (min) => min),
+      max: column(3, (max) => max),
     }
   }
 
   /** Channels next to each other. */
   #observeRows(elements: Float32Array): void {
     const sums = this.#sums
-    const squares = this.#squares
-    const mins = this.#mins
-    const maxs = this.#maxs
-    const channels = sums.length
-    for (let start = 0; start < elements.length; start += channels)
-      for (let channel = 0; channel < channels; channel++) {
-        const x = elements[start + channel]!
-        sums[channel]! += x
-        squares[channel]! += x * x
-        if (x < mins[channel]!) mins[channel] = x
-        if (x > maxs[channel]!) maxs[channel] = x
-      }
+    for (let i = 0, at = 0; i < elements.length; i++, at = at + 4 === sums.length ? 0 : at + 4) {
+      const x = elements[i]!
+      sums[at]! += x
+      sums[at + 1]! += x * x
+      if (x < sums[at + 2]!) sums[at + 2] = x
+      if (x > sums[at + 3]!) sums[at + 3] = x
+    }
   }
 
   /** Each channel in one piece. */
   #observePlanes(elements: Float32Array): void {
-    const inner = this.#inner
-    const channels = this.#sums.length
-    for (
-      let at = 0, channel = 0;
-      at < elements.length;
-      channel = channel + 1 === channels ? 0 : channel + 1
-    ) {
-      const end = at + inner
-      let sum = 0
-      let squares = 0
-      let min = this.#mins[channel]!
-      let max = this.#maxs[channel]!
-      for (; at < end; at++) {
-        const x = elements[at]!
-        sum += x
-        squares += x * x
+    const sums = this.#sums
+    for (let from = 0, at = 0; from < elements.length; at = at + 4 === sums.length ? 0 : at + 4) {
+      const to = from + this.inner
+      const { sum, sumOfSquares } = sumsOf(elements, from, to)
+      sums[at]! += sum
+      sums[at + 1]! += sumOfSquares
+      let min = sums[at + 2]!
+      let max = sums[at + 3]!
+      for (; from < to; from++) {
+        const x = elements[from]!
         if (x < min) min = x
         if (x > max) max = x
       }
-      this.#sums[channel]! += sum
-      this.#squares[channel]! += squares
-      this.#mins[channel] = min
-      this.#maxs[channel] = max
+      sums[at + 2] = min
+      sums[at + 3] = max
     }
   }
 }
