@@ -1,5 +1,6 @@
+import { classRanges } from './class-ranges.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
 
 /** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
-export const improvements: readonly Improvement[] = [biasesAsTheyAre, withoutHeadroom]
+export const improvements: readonly Improvement[] = [classRanges, biasesAsTheyAre, withoutHeadroom]
