@@ -1,6 +1,7 @@
 import { classRanges } from './class-ranges.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
+import { smoothQuant } from './smooth-quant.ts'
 
 /** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
-export const improvements: readonly Improvement[] = [classRanges, biasesAsTheyAre, withoutHeadroom]
+export const improvements: readonly Improvement[] = [smoothQuant, classRanges, biasesAsTheyAre, withoutHeadroom]
