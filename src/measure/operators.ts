@@ -1,4 +1,5 @@
 import { EdgewrightError } from '../error.ts'
+import { median } from './statistics.ts'
 
 export interface OperatorTime {
   /** The kernel's operator, e.g. `Conv`, `QLinearConv`, `DequantizeLinear`. */
@@ -15,6 +16,8 @@ export interface NodeTime {
   readonly operator: string
   readonly provider: string
   readonly meanUs: number
+  /** Less moved by what else the board did meanwhile. */
+  readonly medianUs: number
   readonly share: number
 }
 
@@ -47,6 +50,7 @@ interface Total {
   provider: string
   us: number
   count: number
+  readonly each: number[]
 }
 
 /**
@@ -88,9 +92,10 @@ function tabulate(kernels: readonly Kernel[], runs: number): OperatorProfile {
   const nodes = new Map<string, Total>()
   for (const { node, index, operator, provider, us } of kernels) {
     const key = `${index} ${node}`
-    const total = nodes.get(key) ?? { node, operator, provider, us: 0, count: 0 }
+    const total = nodes.get(key) ?? { node, operator, provider, us: 0, count: 0, each: [] }
     total.us += us
     total.count++
+    total.each.push(us)
     nodes.set(key, total)
     if (nodes.size > maxNodes) throw invalid(`more than ${maxNodes} nodes`)
   }
@@ -111,11 +116,13 @@ function tabulate(kernels: readonly Kernel[], runs: number): OperatorProfile {
       .map(([operator, { us, nodes }]) => ({ operator, nodes, meanUs: us / runs, share: share(us) }))
       .sort((a, b) => b.meanUs - a.meanUs || (a.operator < b.operator ? -1 : 1)),
     byNode: [...nodes.values()]
-      .map(({ node, operator, provider, us }) => ({
+      .map(({ node, operator, provider, us, count, each }) => ({
         node,
         operator,
         provider,
         meanUs: us / runs,
+        // a node inside a loop runs several times an inference
+        medianUs: (median(each) * count) / runs,
         share: share(us),
       }))
       .sort((a, b) => b.meanUs - a.meanUs || (a.node < b.node ? -1 : 1)),

@@ -89,7 +89,7 @@ describe('explain on an emulated board', { skip: labMissing(), timeout: 600_000 
         const changed = Buffer.from(model)
         const at = changed.indexOf(weights.subarray(0, 64))
         assert.ok(at > 0, 'the weights stand in the file as they are')
-        for (let i = 0; i < 64; i++) changed[at + i] = (changed[at + i]! + 40) & 0xff
+        for (let i = 0; i < weights.length; i++) changed[at + i] = -changed.readInt8(at + i) & 0xff
         return changed
       }
       const found = await whereTheyPart(compiled, board, tools, inputs.samples[0]!, silentProgress(), tamper)

@@ -11,6 +11,7 @@ const unit = (name: string, change: Partial<ExplainedUnit> = {}): ExplainedUnit 
   floatNs: 1000,
   int8Ns: 500,
   sqnrDb: 30,
+  note: null,
   ...change,
 })
 const whole = { float: 3000, int8: 1600, conversions: 0, runtime: 0, inPlace: true }
@@ -30,17 +31,21 @@ test('what is left in float is told with the reason and the remedy of the target
       remedy: 'Use Gelu.',
       int8Ns: 400,
     }),
-    unit('depthwise', { int8Ns: 700, floatNs: 500 }),
+    unit('dw1', { int8Ns: 400, floatNs: 300, note: 'it is depthwise' }),
+    unit('dw2', { int8Ns: 300, floatNs: 200, note: 'it is depthwise' }),
   ]
   const findings = findingsOf(units, whole)
   assert.deepEqual(
     findings.map(({ kind, where }) => [kind, where]),
     [
-      ['slower in int8', 'depthwise'],
+      ['slower in int8', '2 operators'],
       ['left in float', 'erf'],
     ],
   )
-  assert.match(findings[0]!.message, /1\.40 times as long in int8, 43\.8 %/)
+  assert.match(
+    findings[0]!.message,
+    /^dw1 1\.33 ×, dw2 1\.50 × float's time, 43\.8 % of an inference: it is depthwise\.$/,
+  )
   assert.match(findings[1]!.message, /There is no kernel\./)
   assert.equal(findings[1]!.remedy, 'Use Gelu.')
 })

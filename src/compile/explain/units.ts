@@ -39,6 +39,21 @@ export function unitsOf(graph: Graph): Unit[] {
   }))
 }
 
+/** What of a unit's shape keeps int8 from paying there; null where nothing does. */
+export function shapeNote({ nodes }: Unit, graph: Graph): string | null {
+  const { op, inputs } = nodes[0]!
+  const weights = inputs[1] ? graph.values.get(inputs[1])?.constant : null
+  if (!weights || (op.kind !== 'Conv' && op.kind !== 'Gemm')) return null
+  const channels = op.kind === 'Gemm' && !op.transB ? weights.shape[0]! : weights.shape[1]!
+  if (op.kind === 'Conv' && op.group > 1 && channels === 1)
+    return 'a depthwise convolution has no products to sum over channels, which is what int8 instructions are for'
+  if (channels < 4)
+    return `its ${channels === 1 ? 'single input channel fills' : `${channels} input channels fill`} no int8 instruction, which sums four products at a time`
+  const outputs = op.kind === 'Gemm' && !op.transB ? weights.shape[1]! : weights.shape[0]!
+  const work = channels * outputs * weights.shape.slice(2).reduce((a, b) => a * b, 1)
+  return op.kind === 'Gemm' && work < 4096 ? 'it is too small for its set-up to pay' : null
+}
+
 /** What a kernel of a runtime does for the network. */
 export type KernelOf =
   | { readonly kind: 'unit'; readonly unit: Unit }

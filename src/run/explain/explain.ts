@@ -10,7 +10,7 @@ import {
 import { unitsAlone } from '../../compile/explain/alone.ts'
 import type { Divergence } from '../../compile/explain/divergence.ts'
 import { unitFidelity } from '../../compile/explain/fidelity.ts'
-import { type Unit, unitsOf } from '../../compile/explain/units.ts'
+import { shapeNote, type Unit, unitsOf } from '../../compile/explain/units.ts'
 import type { Recipe } from '../../compile/recipe.ts'
 import { ensureBlobBytes } from '../../deploy/blobs.ts'
 import { deployArtifact } from '../../deploy/release.ts'
@@ -215,6 +215,7 @@ function explainedUnits(
       floatNs: times.float.get(unit.name) ?? null,
       int8Ns: times.int8.get(unit.name) ?? null,
       sqnrDb: fidelity.get(unit.name) ?? null,
+      note: shapeNote(unit, made.trial.graph),
     }
   })
 }

@@ -14,6 +14,8 @@ export interface ExplainedUnit {
   readonly int8Ns: number | null
   /** Of its result beside float's; null where it was not compared. */
   readonly sqnrDb: number | null
+  /** What of its shape keeps int8 from paying there; null where nothing does. */
+  readonly note: string | null
 }
 
 /** Of the whole network, in nanoseconds an inference. */
@@ -40,13 +42,15 @@ export interface Finding {
 
 /** Below this a cause is not worth a line. */
 const worthNaming = 0.02
-/** Timer noise of single operators. */
-const clearlySlower = 1.1
+/** Beyond what single operators vary by from run to run. */
+const clearlySlower = 1.2
 
 /** Costliest first. */
 export function findingsOf(units: readonly ExplainedUnit[], times: ExplainedTimes): Finding[] {
   const kernels = units.reduce((sum, { int8Ns }) => sum + (int8Ns ?? 0), 0)
-  const whole = times.inPlace ? times.int8 : kernels
+  const timed = kernels + (times.conversions ?? 0) + (times.runtime ?? 0)
+  // timing every operator slows a small network: its parts may then sum to more than the whole took
+  const whole = times.inPlace ? Math.max(times.int8, timed) : kernels
   const shareOf = (ns: number) => (whole > 0 ? ns / whole : 0)
   const findings: Finding[] = []
   if (times.conversions !== null && shareOf(times.conversions) >= worthNaming)
@@ -76,16 +80,8 @@ export function findingsOf(units: readonly ExplainedUnit[], times: ExplainedTime
         remedy: unit.remedy ?? 'None known: it costs what it did in float.',
         share,
       })
-    else if (unit.floatNs !== null && unit.int8Ns! > clearlySlower * unit.floatNs)
-      findings.push({
-        kind: 'slower in int8',
-        where: unit.name,
-        message: `${unit.operator} takes ${(unit.int8Ns! / unit.floatNs).toFixed(2)} times as long in int8, ${formatShare(share)} of an inference.`,
-        remedy: `Keep it in float (--keep-float ${JSON.stringify(unit.name)}) where its neighbours are float too, and measure: a conversion on each side may cost more than it saves.`,
-        share,
-      })
   }
-  const timed = kernels + (times.conversions ?? 0) + (times.runtime ?? 0)
+  findings.push(...slowerUnits(units, shareOf))
   const overhead = times.int8 - timed
   if (times.inPlace && shareOf(overhead) >= 0.25)
     findings.push({
@@ -97,6 +93,31 @@ export function findingsOf(units: readonly ExplainedUnit[], times: ExplainedTime
       share: shareOf(overhead),
     })
   return findings.sort((a, b) => b.share - a.share)
+}
+
+/** Those of one cause in one line. */
+function slowerUnits(units: readonly ExplainedUnit[], shareOf: (ns: number) => number): Finding[] {
+  const slower = units.filter(
+    ({ precision, floatNs, int8Ns }) =>
+      precision === 'int8' &&
+      floatNs !== null &&
+      int8Ns !== null &&
+      int8Ns > clearlySlower * floatNs &&
+      shareOf(int8Ns) >= worthNaming,
+  )
+  return [...new Set(slower.map(({ note }) => note))].map((note) => {
+    const group = slower.filter((unit) => unit.note === note)
+    const share = group.reduce((sum, { int8Ns }) => sum + shareOf(int8Ns!), 0)
+    const ratios = group.map(({ name, floatNs, int8Ns }) => `${name} ${(int8Ns! / floatNs!).toFixed(2)} ×`)
+    return {
+      kind: 'slower in int8' as const,
+      where: group.length === 1 ? group[0]!.operator : `${group.length} operators`,
+      message: `${ratios.join(', ')} float's time, ${formatShare(share)} of an inference${note ? `: ${note}` : ''}.`,
+      remedy:
+        'In float (--keep-float NAME) it pays only if the conversions around it cost less: compile both and measure them. The other runtime (--target) has other kernels.',
+      share,
+    }
+  })
 }
 
 function neighboursOfFloat(units: readonly ExplainedUnit[]): string {

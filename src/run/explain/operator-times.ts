@@ -33,11 +33,11 @@ export function timesInPlace(
   const spread = (nodes: readonly NodeTime[]) => {
     const byUnit = new Map<string, number>()
     const others: Record<Exclude<KernelOf['kind'], 'unit'>, number> = { conversion: 0, runtime: 0 }
-    for (const { node, operator, meanUs } of nodes) {
+    for (const { node, operator, medianUs } of nodes) {
       const whose = find(node, operator)
       if (whose.kind === 'unit')
-        byUnit.set(whose.unit.name, (byUnit.get(whose.unit.name) ?? 0) + meanUs * 1000)
-      else others[whose.kind] += meanUs * 1000
+        byUnit.set(whose.unit.name, (byUnit.get(whose.unit.name) ?? 0) + medianUs * 1000)
+      else others[whose.kind] += medianUs * 1000
     }
     return { byUnit, others }
   }
