@@ -5,8 +5,8 @@ import type { PassNote } from './pass.ts'
 
 /** A concatenation that ends the network, and which of its inputs go together. */
 export interface SplitHead {
-  /** The value that the concatenation makes. */
-  readonly output: string
+  /** Name of the concatenation. */
+  readonly node: string
   /** Indices of its inputs, in order, by the output that they are to have in common. */
   readonly groups: readonly (readonly number[])[]
 }
@@ -28,10 +28,10 @@ export function splitHeads(graph: Graph, heads: readonly SplitHead[]): SplitHead
   const editor = new GraphEditor(graph)
   const replaced = new Map<string, readonly string[]>()
   const notes: Omit<PassNote, 'pass'>[] = []
-  for (const { output, groups } of heads) {
-    const tail = tailOf(editor, output)
+  for (const { node, groups } of heads) {
+    const tail = tailOf(editor, node)
     if (typeof tail === 'string') {
-      notes.push({ where: output, reason: `kept: ${tail}` })
+      notes.push({ where: node, reason: `kept: ${tail}` })
       continue
     }
     const last = tail.at(-1)!.outputs[0]!
@@ -43,11 +43,12 @@ export function splitHeads(graph: Graph, heads: readonly SplitHead[]): SplitHead
 }
 
 /** The concatenation and the transposes that make an output of it, or why there is no such chain. */
-function tailOf(editor: GraphEditor, output: string): Node[] | string {
-  const concat = editor.producer(output)
-  if (concat?.op.kind !== 'Concat') return 'no concatenation makes it'
+function tailOf(editor: GraphEditor, head: string): Node[] | string {
+  const [concat, ...others] = editor.nodes.filter(({ op, name }) => op.kind === 'Concat' && name === head)
+  if (!concat || others.length > 0)
+    return `${concat ? 'several concatenations have' : 'no concatenation has'} this name`
   const tail = [concat]
-  for (let name = output; ; ) {
+  for (let name = concat.outputs[0]!; ; ) {
     const readers = editor.consumers(name)
     if (editor.isOutput(name)) return readers.length === 0 ? tail : 'other operators read the output'
     const [reader] = readers

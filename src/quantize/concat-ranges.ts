@@ -27,6 +27,11 @@ export interface MixedConcat {
    * empty for `inside`. Helps where outputs are float: an integer output has one scale again.
    */
   readonly keepFloat: readonly string[]
+  /**
+   * More values to keep so where boxes are to be exact: the arithmetic that makes coordinates of what the last
+   * convolution gives (anchors, strides), whose results span the whole picture. Empty unless `at` is `output`.
+   */
+  readonly decoding: readonly string[]
 }
 
 export interface ConcatBranch {
@@ -188,9 +193,10 @@ function spanOf({ min, max }: Bounds): number {
 
 const weighted: ReadonlySet<OpKind> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 
-function remedyOf(editor: GraphEditor, node: Node): Pick<MixedConcat, 'at' | 'keepFloat'> {
+function remedyOf(editor: GraphEditor, node: Node): Pick<MixedConcat, 'at' | 'keepFloat' | 'decoding'> {
   const all = following(editor, node, () => true)
-  if (!all.some(({ op }) => weighted.has(op.kind))) return { at: 'output', keepFloat: outputsOf(all) }
+  if (!all.some(({ op }) => weighted.has(op.kind)))
+    return { at: 'output', keepFloat: outputsOf(all), decoding: decodingOf(editor, node, all) }
   const { axis } = node.op as OpOf<'Concat'>
   const isMove = ({ op }: Node) => moves.has(op.kind) || op.kind === 'Concat'
   const isPart = ({ op }: Node) =>
@@ -201,8 +207,38 @@ function remedyOf(editor: GraphEditor, node: Node): Pick<MixedConcat, 'at' | 'ke
   // a transpose would give the axis another number
   const parted = readers.every(isMove) && !whole.some(({ op }) => op.kind === 'Transpose')
   return parted
-    ? { at: 'split', keepFloat: outputsOf(following(editor, node, isMove)) }
-    : { at: 'inside', keepFloat: [] }
+    ? { at: 'split', keepFloat: outputsOf(following(editor, node, isMove)), decoding: [] }
+    : { at: 'inside', keepFloat: [], decoding: [] }
+}
+
+const arithmetic: ReadonlySet<OpKind> = new Set(['Binary', 'Unary'])
+/** What is cheap on the few numbers of a head; a pool or a resize of features is not. */
+const mapsOneByOne: ReadonlySet<OpKind> = new Set([
+  ...[...moves].filter((kind) => kind !== 'MaxPool' && kind !== 'Resize'),
+  ...arithmetic,
+  ...(['Concat', 'Sigmoid', 'Softmax'] as const),
+])
+
+/** Of the branches with arithmetic: all that only the float tail reads, back to the last product, pool or activation. */
+function decodingOf(editor: GraphEditor, concat: Node, tail: readonly Node[]): string[] {
+  const inFloat = new Set(tail)
+  const found: Node[] = []
+  for (const input of new Set(concat.inputs)) {
+    const branch: Node[] = []
+    const pending = [input]
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      const node = name === null ? null : editor.producer(name)
+      if (!node || inFloat.has(node) || !mapsOneByOne.has(node.op.kind)) continue
+      const readers = outputsOf([node]).flatMap((output) => editor.consumers(output))
+      if (!readers.every((reader) => inFloat.has(reader))) continue
+      inFloat.add(node)
+      branch.push(node)
+      pending.push(...node.inputs)
+    }
+    if (branch.some(({ op }) => arithmetic.has(op.kind))) found.push(...branch)
+    else for (const node of branch) inFloat.delete(node)
+  }
+  return outputsOf(found)
 }
 
 function outputsOf(nodes: readonly Node[]): string[] {

@@ -21,7 +21,7 @@ function head() {
 test('each group gets an output; joined again they are the old one, bit for bit', async () => {
   const { graph, joined } = head()
   const whole = graph.finish(graph.node({ kind: 'Transpose', perm: [0, 2, 1] }, [joined], 'turn'))
-  const { graph: split, replaced, notes } = splitHeads(whole, [{ output: joined, groups: [[0, 1], [2]] }])
+  const { graph: split, replaced, notes } = splitHeads(whole, [{ node: 'join', groups: [[0, 1], [2]] }])
   verifyGraph(split)
   assert.deepEqual(notes, [])
   const outputs = replaced.get('turn_out')!
@@ -48,7 +48,7 @@ test('each group gets an output; joined again they are the old one, bit for bit'
 
 test('a branch alone is its own output, without a copy', () => {
   const { graph, joined } = head()
-  const { graph: split } = splitHeads(graph.finish(joined), [{ output: joined, groups: [[0, 1], [2]] }])
+  const { graph: split } = splitHeads(graph.finish(joined), [{ node: 'join', groups: [[0, 1], [2]] }])
   assert.deepEqual(split.outputs, ['join_out_0', 'flat_score_out'])
   assert.ok(split.nodes.every(({ op }) => op.kind !== 'Identity'))
 })
@@ -57,14 +57,12 @@ test('declines where something other than a transpose follows, or the output is 
   const { graph, joined } = head()
   const flat = graph.node({ kind: 'Reshape', shape: [384] }, [joined], 'flat')
   const reshaped = graph.finish(flat)
-  const kept = splitHeads(reshaped, [{ output: joined, groups: [[0], [1], [2]] }])
+  const kept = splitHeads(reshaped, [{ node: 'join', groups: [[0], [1], [2]] }])
   assert.equal(kept.graph, reshaped)
-  assert.deepEqual(kept.notes, [
-    { where: 'join_out', reason: 'kept: Reshape stands between it and the output' },
-  ])
+  assert.deepEqual(kept.notes, [{ where: 'join', reason: 'kept: Reshape stands between it and the output' }])
   const read = graph.finish(joined, graph.node({ kind: 'Relu' }, [joined], 'relu'))
   assert.match(
-    splitHeads(read, [{ output: joined, groups: [[0], [1, 2]] }]).notes[0]!.reason,
+    splitHeads(read, [{ node: 'join', groups: [[0], [1, 2]] }]).notes[0]!.reason,
     /read the output/,
   )
 })
