@@ -103,12 +103,13 @@ export async function prepareCompile(
   const { source, samples } = request.recipe.foldPreprocessing
     ? await foldSourcePreprocessing(opened, openedSamples, request, progress)
     : { source: opened, samples: openedSamples }
+  const { dataset } = samples.evaluation
   const evaluator = await openEvaluator(source.floatModel)
   return {
     source,
     samples,
     recipe: request.recipe,
-    makeMetric: () => openMetric(request.metric ?? samples.evaluation.dataset.metric ?? 'top-1'),
+    makeMetric: () => openMetric(request.metric ?? dataset.metric ?? 'top-1', dataset),
     float: {
       evaluator,
       inputs: source.original.inputs.map((name) => ({ name, stored: null })),
