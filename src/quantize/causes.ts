@@ -122,15 +122,37 @@ export interface Asked {
 const fineDb = 30
 const mostCauses = 3
 
-/** The causes of a tensor's error, weightiest first; none where it is near enough to float. */
+/**
+ * The causes of a tensor's error, weightiest first; none where it is near enough to float. What it adds itself is
+ * explained where that is much, even where it inherits more: mending the layers before would bring it out.
+ */
 export function causesOf(facts: TensorFacts, asked: Asked): Cause[] {
   if (facts.db >= fineDb) return []
-  const own = ownShare(facts)
-  const inherited = own < 0.5 ? accumulated(facts) : null
-  if (own < 0.1) return inherited ? [inherited] : []
+  const isInherited = ownShare(facts) < 0.5
+  const own = facts.ownDb < fineDb || !isInherited ? ownCauses(facts, asked) : []
+  const inherited = isInherited ? accumulated(facts) : null
+  return namedOnce(inherited ? [...own, inherited] : own)
+}
+
+function ownCauses(facts: TensorFacts, asked: Asked): Cause[] {
   const particular = rules.flatMap((rule) => rule(facts, asked) ?? [])
-  const general = particular.length > 0 ? [] : [rounding(facts, asked)].filter((cause) => cause !== null)
-  return [...[...particular, ...general].slice(0, mostCauses), ...(inherited ? [inherited] : [])]
+  if (particular.length > 0) return particular.slice(0, mostCauses)
+  const general = rounding(facts, asked)
+  return general ? [general] : []
+}
+
+/** A remedy of several causes stands with the first. */
+function namedOnce(causes: readonly Cause[]): Cause[] {
+  const named = new Set<string>()
+  return causes.map((cause) => ({
+    ...cause,
+    remedies: cause.remedies.filter(({ option, why }) => {
+      const key = option ?? why
+      if (named.has(key)) return false
+      named.add(key)
+      return true
+    }),
+  }))
 }
 
 type Rule = (facts: TensorFacts, asked: Asked) => Cause | null
@@ -178,20 +200,13 @@ export const weightSpread: Rule = (facts, asked) => {
   const widest = Math.max(...live)
   const lost = Math.log2(widest / median(live))
   if (live.length < 2 || lost < 2) return null
+  const starved = starvedFilters(weights).length
   const filters = `${weights.magnitudes.length} filters${weights.depthwise ? ' of a depthwise convolution' : ''}`
   return {
     kind: 'weight-spread',
-    sentence: `One scale for the ${filters}: the widest reaches ${number(widest)}, the median one ${number(median(live))}, which keeps ${bits(8 - lost)} of 8 bits (weights alone: ${decibels(weights.db)}).`,
+    sentence: `One scale for the ${filters}: the widest reaches ${number(widest)}, the median one ${number(median(live))}, which keeps ${bits(8 - lost)} of 8 bits${starved === 0 ? '' : `; ${starved} of them ${starved === 1 ? 'has' : 'have'} ${fewSteps} steps or fewer`} (weights alone: ${decibels(weights.db)}).`,
     remedies: [
-      ...(!asked.perChannel
-        ? [
-            {
-              option: '--per-channel',
-              why: 'a scale for each filter',
-              change: asked.perChannelAllowed ? ({ kind: 'per-channel' } as const) : null,
-            },
-          ].filter(() => asked.perChannelAllowed)
-        : []),
+      ...perChannel(weights, asked),
       ...best(asked, 'cross-layer equalization evens filters out'),
       ...inFloat(facts),
     ],
@@ -201,17 +216,24 @@ export const weightSpread: Rule = (facts, asked) => {
 /** Filters that all but vanish: a large bias beside tiny weights raises their scale, or one scale serves them all. */
 export const deadFilters: Rule = (facts, asked) => {
   const { weights } = facts
-  if (!weights || !isWeights(facts)) return null
-  const starved = weights.storedMagnitudes.filter(
-    (stored, filter) => weights.magnitudes[filter]! > 0 && stored <= fewSteps,
-  )
+  if (!weights || !isWeights(facts) || weightSpread(facts, asked)) return null
+  const starved = starvedFilters(weights)
   if (starved.length === 0) return null
   const gone = starved.filter((stored) => stored === 0).length
   return {
     kind: 'dead-filters',
-    sentence: `${starved.length} of ${weights.magnitudes.length} filters are stored in ${fewSteps} steps or fewer${gone > 0 ? `, ${gone} of them as zeros` : ''}: ${weights.perTensor ? 'the one scale is far too wide for them' : 'their weights are tiny beside their bias, which has to fit 32 bits at the same scale'}.`,
-    remedies: [...best(asked, 'cross-layer equalization gives them weight'), ...inFloat(facts)],
+    sentence: `${starved.length} of ${weights.magnitudes.length} filters ${starved.length === 1 ? 'is' : 'are'} stored in ${fewSteps} steps or fewer${gone > 0 ? `, ${gone} of them as zeros` : ''}: ${weights.perTensor ? 'the one scale is far too wide for them' : 'their weights are tiny beside their bias, which has to fit 32 bits at the same scale'}.`,
+    remedies: [
+      ...perChannel(weights, asked),
+      ...best(asked, 'cross-layer equalization gives them weight'),
+      ...inFloat(facts),
+    ],
   }
+}
+
+/** Largest stored magnitudes of the filters that have few steps, though they are not zero. */
+function starvedFilters({ magnitudes, storedMagnitudes }: WeightFacts): number[] {
+  return storedMagnitudes.filter((stored, filter) => magnitudes[filter]! > 0 && stored <= fewSteps)
 }
 const fewSteps = 7
 
@@ -401,6 +423,12 @@ const tune: Remedy = {
   change: null,
 }
 
+function perChannel({ perTensor }: WeightFacts, asked: Asked): Remedy[] {
+  return perTensor && !asked.perChannel && asked.perChannelAllowed
+    ? [{ option: '--per-channel', why: 'a scale for each filter', change: { kind: 'per-channel' } }]
+    : []
+}
+
 function best({ preset }: Asked, why: string): Remedy[] {
   return preset === 'best' ? [] : [{ option: '--preset best', why, change: null }]
 }
@@ -417,13 +445,18 @@ function inFloat({ keepFloat: names }: TensorFacts): Remedy[] {
 
 function keepFloat(names: readonly string[], why: string): Remedy {
   return {
-    option: names.map((name) => `--keep-float ${name}`).join(' '),
+    option: names.map((name) => `--keep-float ${word(name)}`).join(' '),
     why,
     change: { kind: 'keep-float', names },
   }
 }
 
 // -- words -----------------------------------------------------------------------------------------------------------
+
+/** As a POSIX shell takes it for one word. */
+function word(name: string): string {
+  return /^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
+}
 
 /** Of what is quantized: 0 is always in it. */
 function span({ min, max }: Bounds): number {

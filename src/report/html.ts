@@ -1,13 +1,10 @@
 import type { RawLatency, RunDocument, RunResult } from '../store/document.ts'
 import { formatBytes, formatPoints, formatRatio, formatShare, formatNs, formatTime } from './format.ts'
 import { deviceCard } from './page/device.ts'
-import { Markup, markup } from './page/markup.ts'
-import { style } from './page/style.ts'
-import { timelineScript } from './page/timeline.ts'
-
-/** Nothing may be fetched, whatever a hostile name manages to become. */
-const policy =
-  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+import { fidelityScript } from './page/fidelity-script.ts'
+import { type Markup, markup } from './page/markup.ts'
+import { page } from './page/page.ts'
+import { plotLibrary, timelineScript } from './page/timeline.ts'
 
 /**
  * One self-contained page: float beside int8 on every device, how latency is distributed, where the time goes, and what
@@ -19,27 +16,15 @@ export function renderHtml(document: RunDocument, raw: Readonly<Record<string, R
   const { model, results } = document
   const name = model.path.split(/[/\\]/).at(-1) ?? model.path
   const cards = results.map((result, i) => deviceCard(result, i, raw, results.length === 1))
-  const drawsTimeline = cards.some(({ text }) => text.includes('class="timeline"'))
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<title>${name}: float beside int8</title>
-<style>${new Markup(style)}</style>
-</head>
-<body>
-<main>
-${header(document, name)}
+  const draws = (kind: string) => cards.some(({ text }) => text.includes(`class="${kind}"`))
+  return page(
+    `${name}: float beside int8`,
+    markup`${header(document, name)}
 ${results.length > 1 && overview(results)}
 ${cards}
-<footer>Edgewright ${document.edgewright}. Raw samples and the full document are kept in <code>.edgewright/runs/${document.runId}/</code>.</footer>
-</main>
-${drawsTimeline && timelineScript()}
-</body>
-</html>
-`.text
+<footer>Edgewright ${document.edgewright}. Raw samples and the full document are kept in <code>.edgewright/runs/${document.runId}/</code>.</footer>`,
+    markup`${(draws('timeline') || draws('fidelity')) && plotLibrary()}${draws('timeline') && timelineScript()}${draws('fidelity') && fidelityScript()}`,
+  )
 }
 
 function header({ model, runId, createdAt, results }: RunDocument, name: string): Markup {

@@ -28,12 +28,17 @@ interface Column {
 
 type Paint = (text: string, style: keyof typeof styles) => string
 
+/** Colours text where the terminal shows colours. */
+export function paintOf(color: boolean): Paint {
+  return color ? (text, style) => `\u001b[${styles[style]}m${text}\u001b[0m` : (text) => text
+}
+
 const styles = { bold: '1', dim: '2', red: '31', green: '32', yellow: '33' } as const
 const gap = '  '
 
 /** A run for the terminal: float above int8 for each device, then what must be said about them. */
 export function renderTable(document: RunDocument, { color, width }: TableOptions): string {
-  const paint: Paint = color ? (text, style) => `\u001b[${styles[style]}m${text}\u001b[0m` : (text) => text
+  const paint = paintOf(color)
   const { model, runId, createdAt } = document
   const facts = [
     formatBytes(model.bytes),
@@ -236,7 +241,8 @@ export function parityText({ parity }: RunResult): string {
     : `${difference}, more than the ${parity.tolerance} allowed${parity.firstDivergence ? `: first at ${printable(parity.firstDivergence)}` : ''}`
 }
 
-function wrap(text: string, width: number, indent: string): string[] {
+/** Lines of at most `width` columns, each behind the indent. */
+export function wrap(text: string, width: number, indent: string): string[] {
   const limit = Math.max(40, width) - indent.length
   const lines: string[] = []
   let line = ''

@@ -13,6 +13,7 @@ import type { RunResult } from '../store/document.ts'
 import { openCompilerHost } from './compiler-host.ts'
 import { type BoardSensors, conditionsOf, surveyBoard } from './conditions.ts'
 import { execute, type Executed } from './execute.ts'
+import { fidelityOf } from './fidelity.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
 import { openBoard, type OpenedBoard } from './open-device.ts'
 import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
@@ -52,6 +53,7 @@ export async function runOnDevice(
       progress,
     )
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
+    const fidelity = request.report ? await fidelityOf(compiled, prepared, board, progress) : undefined
     const tools = await provision(
       device,
       board.target.engine,
@@ -81,6 +83,7 @@ export async function runOnDevice(
         device,
         board,
         compiled,
+        fidelity: threads === request.threads[0] ? fidelity : undefined,
         tools,
         measured,
         parity,
@@ -192,6 +195,8 @@ interface ResultInput {
   readonly device: Device
   readonly board: Board
   readonly compiled: Compiled
+  /** With the first thread count only. */
+  readonly fidelity: RunResult['fidelity']
   readonly tools: Provisioned
   readonly measured: Measured
   readonly parity: RunResult['parity']
@@ -269,6 +274,8 @@ function resultOf(input: ResultInput): RunResult {
       float: operatorsOf(collected, files, 'float', threads),
       int8: operatorsOf(collected, files, 'int8', threads),
     },
+    ...(input.fidelity ? { fidelity: input.fidelity } : {}),
+    ...(threads === request.threads[0] ? { search: searchOf(compiled) } : {}),
     constraints: board.reasons.map(({ id, sentence, basis, source }) => ({
       id,
       sentence,
@@ -277,6 +284,10 @@ function resultOf(input: ResultInput): RunResult {
     })),
     samples: keepRaw(input),
   }
+}
+
+function searchOf({ candidates, declined }: Compiled): NonNullable<RunResult['search']> {
+  return { candidates: [...candidates], declined: [...declined] }
 }
 
 function accuracyOf({ quality }: Compiled): RunResult['accuracy'] {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { schemes } from '../artifact/manifest.ts'
 import { errorCatalogue } from '../error.ts'
+import { fidelitySchema, searchSchema } from './fidelity.ts'
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 const bytes = z.number().int().nonnegative()
@@ -159,6 +160,10 @@ const resultSchema = z.object({
     .array(z.object({ name: z.string(), operator: z.string(), sqnrDb: z.number() }))
     .optional()
     .describe('Where int8 differs most from float, worst first.'),
+  fidelity: fidelitySchema
+    .optional()
+    .describe('Where the artifact differs from float; with the first result of an artifact only.'),
+  search: searchSchema.optional().describe('With the first result of an artifact only.'),
   constraints: z
     .array(z.object({ id: z.string(), sentence: z.string(), basis: z.string(), source: z.array(z.string()) }))
     .optional()

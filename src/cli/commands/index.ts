@@ -3,6 +3,7 @@ import { bench } from './bench.ts'
 import { compile } from './compile.ts'
 import { deploy } from './deploy.ts'
 import { devices } from './devices.ts'
+import { diagnose } from './diagnose.ts'
 import { evaluate } from './evaluate.ts'
 import { explain } from './explain.ts'
 import { inspect } from './inspect.ts'
@@ -17,6 +18,7 @@ export const commands: readonly Command[] = [
   run,
   inspect,
   compile,
+  diagnose,
   evaluate,
   deploy,
   bench,

@@ -1,5 +1,6 @@
 import { sha256 } from '../../digest.ts'
 import { EdgewrightError } from '../../error.ts'
+import type { Node } from '../../graph/types.ts'
 import type { Progress } from '../../progress.ts'
 import { type Asked, type Cause, causesOf, type Remedy, type TensorFacts } from '../../quantize/causes.ts'
 import { type Board, type BoardRequest, chooseBoard } from '../board.ts'
@@ -22,7 +23,7 @@ export interface Diagnosis {
   readonly sqnrDb: number | null
   readonly agreement: number | null
   /** In execution order. */
-  readonly tensors: readonly DiagnosedTensor[]
+  readonly tensors: DiagnosedTensor[]
 }
 
 export interface DiagnosedTensor {
@@ -36,11 +37,11 @@ export interface DiagnosedTensor {
   /** What its own operators add to the operands that they read; null: exact. */
   readonly ownDb: number | null
   readonly cosine: number
-  readonly causes: readonly DiagnosedCause[]
+  readonly causes: DiagnosedCause[]
 }
 
 export interface DiagnosedCause extends Pick<Cause, 'kind' | 'sentence'> {
-  readonly remedies: readonly DiagnosedRemedy[]
+  readonly remedies: DiagnosedRemedy[]
 }
 
 export interface DiagnosedRemedy extends Pick<Remedy, 'option' | 'why'> {
@@ -68,8 +69,8 @@ export interface Diagnosed {
   readonly scheme: string
   readonly calibrated: boolean
   readonly chosen: string
-  readonly candidates: readonly Candidate[]
-  readonly declined: readonly Declined[]
+  readonly candidates: Candidate[]
+  readonly declined: Declined[]
   readonly diagnosis: Diagnosis
 }
 
@@ -108,8 +109,8 @@ export async function diagnoseModel(request: DiagnoseRequest, progress: Progress
       scheme: recipe.scheme,
       calibrated: prepared.samples.real,
       chosen: chosen.choice,
-      candidates: chosen.candidates,
-      declined: chosen.declined,
+      candidates: [...chosen.candidates],
+      declined: [...chosen.declined],
       diagnosis: await diagnose(prepared, board, chosen.made, request, progress),
     }
   } finally {
@@ -153,7 +154,7 @@ export async function diagnose(
     agreement: quality.agreement,
     tensors: gathered.map(({ name, segment, stored, meter }) => ({
       name,
-      operator: segment?.nodes.map(({ op, source }) => source?.opType ?? op.kind).join(' + ') ?? 'input',
+      operator: operatorOf(segment?.nodes),
       dtype: stored?.dtype ?? null,
       sqnrDb: finite(meter.whole.db),
       ownDb: finite(meter.own.db),
@@ -161,6 +162,15 @@ export async function diagnose(
       causes: causes.get(name)!.map((cause) => reported(cause, gains)),
     })),
   }
+}
+
+/** In the words of the file; what one operator of it became several of is named once. */
+function operatorOf(nodes: readonly Node[] | undefined): string {
+  if (!nodes) return 'input'
+  const named = nodes.filter(
+    ({ source }, i) => !source || !nodes.slice(0, i).some((other) => other.source?.index === source.index),
+  )
+  return named.map(({ op, source }) => source?.opType ?? op.kind).join(' + ')
 }
 
 /** The tensors that add most noise to their own signal. */
@@ -239,6 +249,7 @@ function askedOf(
   }
 }
 
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null
+/** Null: exact. A signal that is all zero has no ratio to its noise: it ends below all others. */
+function finite(db: number): number | null {
+  return db === Number.POSITIVE_INFINITY || Number.isNaN(db) ? null : Math.max(db, -100)
 }

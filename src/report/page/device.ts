@@ -11,6 +11,8 @@ import {
 } from '../format.ts'
 import { parityText } from '../table.ts'
 import { conditionsList } from './conditions.ts'
+import { fidelitySection } from './fidelity.ts'
+import { searchTable } from './fidelity-search.ts'
 import { distributionChart, type Series } from './distribution.ts'
 import { type Markup, markup } from './markup.ts'
 import { operatorsChart } from './operators-chart.ts'
@@ -51,6 +53,8 @@ ${
 }
 ${result.operators && operatorsChart(result.operators)}
 ${result.layers && result.layers.length > 0 && layers(result.layers)}
+${result.fidelity && fidelitySection(`fidelity-${position}`, result.fidelity)}
+${result.search && searchTable(result.search)}
 ${result.constraints && result.constraints.length > 0 && constraints(result.constraints)}
 ${conditionsList(result)}
 </section>`

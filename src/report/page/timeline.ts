@@ -16,12 +16,17 @@ export function timelineChart(id: string, series: readonly Series[]): Markup {
 <div class="timeline" data-source="${id}"><p class="quiet">Drawn by the page’s own script.</p></div><script type="application/json" id="${id}">${scriptJson(data)}</script></figure>`
 }
 
-/** uPlot and the few lines that use it, for the end of the page. Read from the installed package: nothing is fetched. */
-export function timelineScript(): Markup {
+/** uPlot, for the end of the page. Read from the installed package: nothing is fetched. */
+export function plotLibrary(): Markup {
   const dist = join(dirname(createRequire(import.meta.url).resolve('uplot/package.json')), 'dist')
   const library = readFileSync(join(dist, 'uPlot.iife.min.js'), 'utf8').replaceAll('</script', '<\\/script')
   const style = readFileSync(join(dist, 'uPlot.min.css'), 'utf8').replaceAll('</style', '<\\/style')
-  return markup`<style>${new Markup(style)}</style><script>${new Markup(library)}</script><script>${new Markup(drawTimelines)}</script>`
+  return markup`<style>${new Markup(style)}</style><script>${new Markup(library)}</script>`
+}
+
+/** The few lines that draw the charts with it. */
+export function timelineScript(): Markup {
+  return markup`<script>${new Markup(drawTimelines)}</script>`
 }
 
 /** A long series in windows: medians show drift, the 90th percentile how much the system disturbs. The tail is the distribution’s to show. */
