@@ -1,7 +1,8 @@
 import { classRanges } from './class-ranges.ts'
+import { equalize } from './equalize.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
 import { smoothQuant } from './smooth-quant.ts'
 
 /** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
-export const improvements: readonly Improvement[] = [smoothQuant, classRanges, biasesAsTheyAre, withoutHeadroom]
+export const improvements: readonly Improvement[] = [equalize, smoothQuant, classRanges, biasesAsTheyAre, withoutHeadroom]
