@@ -20,8 +20,7 @@ export function decodeDetections(outputs: Outputs, task: DetectionTask): Detecti
   const { detection: spec } = task
   const found = spec.format === 'ssd-tflite' ? decodePostProcessed(outputs, task) : decodeRows(outputs, task)
   if (spec.nmsIou === null) return found.sort((a, b) => b.score - a.score).slice(0, spec.maxDetections)
-  const candidates = found.sort((a, b) => b.score - a.score).slice(0, candidateLimit)
-  return suppressNonMaxima(candidates, {
+  return suppressNonMaxima(found, {
     iou: spec.nmsIou,
     acrossClasses: spec.acrossClasses,
     limit: spec.maxDetections,
@@ -30,50 +29,89 @@ export function decodeDetections(outputs: Outputs, task: DetectionTask): Detecti
 
 // -- one row a box ---------------------------------------------------------------------------------------------------
 
-/** A matrix of boxes by attributes, whichever axis comes first. */
+/** A matrix of boxes by attributes, whichever axis came first and however many outputs it was in. */
 interface Rows {
   readonly count: number
-  readonly attributes: number
-  at(row: number, attribute: number): number
+  readonly columns: readonly Column[]
+}
+
+/** One attribute of all boxes: that of a row is `values[start + row · stride]`. */
+interface Column {
+  readonly values: Float32Array
+  readonly start: number
+  readonly stride: number
+}
+
+interface Candidate {
+  readonly row: number
+  readonly class: number
+  readonly score: number
 }
 
 function decodeRows(outputs: Outputs, task: DetectionTask): Detection[] {
   const { detection: spec } = task
   const { boxes, scores } =
     spec.format === 'boxes-scores' ? separateRows(outputs, task) : joinedRows(outputs, task)
-  const firstClass = spec.format === 'yolo-v5' ? 1 : spec.background ? 1 : 0
-  const found: Detection[] = []
-  for (let row = 0; row < boxes.count; row++) {
-    const values = Float64Array.from({ length: scores.attributes }, (_, index) => scores.at(row, index))
-    activate(values, spec.activation)
-    // a YOLOv5 row says first whether there is an object at all
-    const objectness = spec.format === 'yolo-v5' ? values[0]! : 1
-    if (objectness < spec.scoreThreshold) continue
-    const classes = classesAbove(values, objectness, firstClass, spec)
-    if (classes.length === 0) continue
-    const box = boxOf((attribute) => boxes.at(row, attribute), task)
-    if (box) for (const { class: index, score } of classes) found.push({ ...box, class: index, score })
-  }
-  return found
+  const activated = activatedColumns(scores, spec.activation)
+  // a YOLOv5 row says first whether there is an object at all
+  const [objectness, classes] =
+    spec.format === 'yolo-v5'
+      ? [activated[0]!, activated.slice(1)]
+      : [null, activated.slice(spec.background ? 1 : 0)]
+  const candidates = candidatesOf(classes, objectness, scores.count, spec)
+  const rows = new Map<number, Box | null>()
+  return candidates.flatMap(({ row, class: index, score }) => {
+    let box = rows.get(row)
+    if (box === undefined) {
+      box = boxOf((attribute) => read(boxes.columns[attribute]!, row), task)
+      rows.set(row, box)
+    }
+    return box ? [{ ...box, class: index, score }] : []
+  })
 }
 
-function classesAbove(
-  values: Float64Array,
-  objectness: number,
-  first: number,
+/** What scores enough, best first, at most as many as enter suppression. */
+function candidatesOf(
+  classes: readonly Column[],
+  objectness: Column | null,
+  count: number,
   { scoreThreshold, multiLabel }: DetectionSpec,
-): { class: number; score: number }[] {
-  const above: { class: number; score: number }[] = []
-  let best: { class: number; score: number } | null = null
-  for (let index = first; index < values.length; index++) {
-    const score = values[index]! * objectness
-    // NaN is below everything
-    if (!(score >= scoreThreshold)) continue
-    const one = { class: index - first, score }
-    if (multiLabel) above.push(one)
-    else if (!best || score > best.score) best = one
-  }
-  return best ? [best] : above
+): Candidate[] {
+  const found: Candidate[] = []
+  const best: (Candidate | undefined)[] = []
+  for (const [index, { values, start, stride }] of classes.entries())
+    for (let row = 0, at = start; row < count; row++, at += stride) {
+      const score = objectness ? values[at]! * read(objectness, row) : values[at]!
+      // NaN is below everything
+      if (!(score >= scoreThreshold)) continue
+      if (multiLabel) found.push({ row, class: index, score })
+      else if (!(score <= (best[row]?.score ?? -1))) best[row] = { row, class: index, score }
+    }
+  for (const one of best) if (one) found.push(one)
+  return found.sort((a, b) => b.score - a.score).slice(0, candidateLimit)
+}
+
+function read({ values, start, stride }: Column, row: number): number {
+  return values[start + row * stride]!
+}
+
+function activatedColumns(
+  { columns, count }: Rows,
+  activation: DetectionSpec['activation'],
+): readonly Column[] {
+  if (activation === 'none') return columns
+  const made = columns.map((column) => Float32Array.from({ length: count }, (_, row) => read(column, row)))
+  if (activation === 'sigmoid')
+    for (const values of made)
+      for (let row = 0; row < count; row++) values[row] = 1 / (1 + Math.exp(-values[row]!))
+  else
+    for (let row = 0; row < count; row++) {
+      const highest = Math.max(...made.map((values) => values[row]!))
+      const powers = made.map((values) => Math.exp(values[row]! - highest))
+      const sum = powers.reduce((a, b) => a + b, 0)
+      for (const [index, values] of made.entries()) values[row] = powers[index]! / sum
+    }
+  return made.map((values) => ({ values, start: 0, stride: 1 }))
 }
 
 /** YOLO: boxes and scores side by side in one output, or in several that were one. */
@@ -84,15 +122,19 @@ function joinedRows(outputs: Outputs, task: DetectionTask): { boxes: Rows; score
     chosen.length > 0
       ? chosen.map((choice) => outputOf(outputs, choice))
       : [...outputs.values()].filter(({ shape }) => squeezed(shape).length === 2)
-  const beforeScores = 4
-  const known = classes === null ? null : beforeScores + classes + (spec.format === 'yolo-v5' ? 1 : 0)
+  const ofBox = 4
+  const known = classes === null ? null : ofBox + classes + (spec.format === 'yolo-v5' ? 1 : 0)
   const whole = tensors.length === 1 ? rowsOf(tensors[0]!, known) : alignedRows(tensors)
-  if (!whole || whole.attributes <= beforeScores)
+  if (!whole || whole.columns.length <= ofBox)
     throw unreadable(
       `No output has the form of ${spec.format}: a row of box and scores for each box.`,
       outputs,
     )
-  return { boxes: whole, scores: columns(whole, beforeScores) }
+  const { count, columns } = whole
+  return {
+    boxes: { count, columns: columns.slice(0, ofBox) },
+    scores: { count, columns: columns.slice(ofBox) },
+  }
 }
 
 function separateRows(outputs: Outputs, { detection: { outputs: said }, classes }: DetectionTask) {
@@ -107,18 +149,15 @@ function separateRows(outputs: Outputs, { detection: { outputs: said }, classes 
       : matrices.find((tensor) => tensor !== boxTensor)
   const boxes = boxTensor && rowsOf(boxTensor, 4)
   const scores = scoreTensor && boxes && scoresBeside(boxes, scoreTensor, classes)
-  if (!boxes || boxes.attributes !== 4 || !scores)
+  if (!boxes || boxes.columns.length !== 4 || !scores)
     throw unreadable('No two outputs have the form of boxes-scores: [N, 4] and [N, classes].', outputs)
   return { boxes, scores }
 }
 
 function scoresBeside({ count }: Rows, tensor: Tensor, classes: number | null): Rows | null {
   // one score a box may come as [1, N]
-  if (elementCount(tensor.shape) === count) return view(tensor, count, 1, 1, 1)
-  const shape = squeezed(tensor.shape)
-  return shape.length === 2
-    ? ([rowsOf(tensor, classes), turned(tensor)].find((rows) => rows?.count === count) ?? null)
-    : null
+  if (elementCount(tensor.shape) === count) return rowsAcross(tensor, count, 1)
+  return [rowsOf(tensor, classes), turned(tensor)].find((rows) => rows?.count === count) ?? null
 }
 
 /** Rows of tensors that speak of the same boxes, those whose counts agree, side by side. */
@@ -129,7 +168,8 @@ function alignedRows(tensors: readonly Tensor[]): Rows | null {
     const parts = others.map((tensor) =>
       [rowsOf(tensor, null), turned(tensor)].find((one) => one?.count === rows?.count),
     )
-    if (rows && parts.every((part) => part)) return joined([rows, ...(parts as Rows[])])
+    if (rows && parts.every((part) => part))
+      return { count: rows.count, columns: [rows, ...parts].flatMap((part) => part!.columns) }
   }
   return null
 }
@@ -138,52 +178,33 @@ function alignedRows(tensors: readonly Tensor[]): Rows | null {
 function rowsOf(tensor: Tensor, attributes: number | null): Rows | null {
   const [first, second] = squeezed(tensor.shape)
   if (first === undefined || second === undefined) return null
-  const across =
-    attributes !== null && (first === attributes) !== (second === attributes)
-      ? second === attributes
-      : second <= first
-  return across ? view(tensor, first, second, second, 1) : view(tensor, second, first, 1, second)
+  const told = attributes !== null && (first === attributes) !== (second === attributes)
+  const across = told ? second === attributes : second <= first
+  return across ? rowsAcross(tensor, first, second) : rowsDown(tensor, first, second)
 }
 
+/** The other way than `rowsOf` guesses. */
 function turned(tensor: Tensor): Rows | null {
-  const rows = rowsOf(tensor, null)
-  const [first, second] = squeezed(tensor.shape) as [number, number]
-  if (!rows) return null
-  return rows.count === first
-    ? view(tensor, second, first, 1, second)
-    : view(tensor, first, second, second, 1)
+  const [first, second] = squeezed(tensor.shape)
+  if (first === undefined || second === undefined) return null
+  return second <= first ? rowsDown(tensor, first, second) : rowsAcross(tensor, first, second)
 }
 
-function view(
-  tensor: Tensor,
-  count: number,
-  attributes: number,
-  rowStride: number,
-  attributeStride: number,
-): Rows {
-  const values = floatsOf(tensor.dtype, tensor.data)
-  return { count, attributes, at: (row, attribute) => values[row * rowStride + attribute * attributeStride]! }
-}
-
-function joined(parts: readonly Rows[]): Rows {
-  const owners = parts.flatMap((part) =>
-    Array.from({ length: part.attributes }, (_, index) => ({ part, index })),
-  )
+/** [boxes, attributes]. */
+function rowsAcross({ dtype, data }: Tensor, count: number, attributes: number): Rows {
+  const values = floatsOf(dtype, data)
   return {
-    count: parts[0]!.count,
-    attributes: owners.length,
-    at: (row, attribute) => {
-      const { part, index } = owners[attribute]!
-      return part.at(row, index)
-    },
+    count,
+    columns: Array.from({ length: attributes }, (_, start) => ({ values, start, stride: attributes })),
   }
 }
 
-function columns(rows: Rows, from: number): Rows {
+/** [attributes, boxes]. */
+function rowsDown({ dtype, data }: Tensor, attributes: number, count: number): Rows {
+  const values = floatsOf(dtype, data)
   return {
-    ...rows,
-    attributes: rows.attributes - from,
-    at: (row, attribute) => rows.at(row, attribute + from),
+    count,
+    columns: Array.from({ length: attributes }, (_, index) => ({ values, start: index * count, stride: 1 })),
   }
 }
 
@@ -191,18 +212,6 @@ function columns(rows: Rows, from: number): Rows {
 function squeezed(shape: readonly number[]): readonly number[] {
   const first = shape.findIndex((dimension) => dimension !== 1)
   return shape.slice(Math.min(first === -1 ? shape.length : first, Math.max(0, shape.length - 2)))
-}
-
-function activate(values: Float64Array, activation: DetectionSpec['activation']): void {
-  if (activation === 'sigmoid') for (const [i, x] of values.entries()) values[i] = 1 / (1 + Math.exp(-x))
-  if (activation !== 'softmax') return
-  const highest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  let sum = 0
-  for (const [i, x] of values.entries()) {
-    values[i] = Math.exp(x - highest)
-    sum += values[i]!
-  }
-  for (const i of values.keys()) values[i]! /= sum
 }
 
 // -- TensorFlow Lite's post-processing -------------------------------------------------------------------------------

@@ -5,12 +5,15 @@ import { ignoredClass, type Task } from './types.ts'
 
 export type SegmentationTask = Extract<Task, { kind: 'segmentation' }>
 
-/** Scores by class and place. */
+/** Scores by class and place: that of a class at a row and a column is `values[class · ofClass + row · ofRow + column · ofColumn]`. */
 interface ScoreMap {
+  readonly values: Float32Array
   readonly classes: number
   readonly height: number
   readonly width: number
-  at(index: number, y: number, x: number): number
+  readonly ofClass: number
+  readonly ofRow: number
+  readonly ofColumn: number
 }
 
 /**
@@ -55,18 +58,8 @@ function scoreMapOf(tensor: Tensor, task: SegmentationTask): ScoreMap | null {
   const [batch, a, b, c] = tensor.shape
   if (tensor.shape.length !== 4 || batch !== 1) return null
   const values = floatsOf(tensor.dtype, tensor.data)
-  const first: ScoreMap = {
-    classes: a!,
-    height: b!,
-    width: c!,
-    at: (k, y, x) => values[(k * b! + y) * c! + x]!,
-  }
-  const last: ScoreMap = {
-    classes: c!,
-    height: a!,
-    width: b!,
-    at: (k, y, x) => values[(y * b! + x) * c! + k]!,
-  }
+  const first = { values, classes: a!, height: b!, width: c!, ofClass: b! * c!, ofRow: c!, ofColumn: 1 }
+  const last = { values, classes: c!, height: a!, width: b!, ofClass: 1, ofRow: b! * c!, ofColumn: c! }
   const fits = [first, last].filter(
     (map) =>
       map.classes < ignoredClass &&
@@ -79,30 +72,41 @@ function scoreMapOf(tensor: Tensor, task: SegmentationTask): ScoreMap | null {
 }
 
 function bestClasses(scores: ScoreMap, { height, width, segmentation }: SegmentationTask): Uint8Array {
-  const [rows, columns] = [taps(scores.height, height), taps(scores.width, width)]
-  const same = scores.height === height && scores.width === width
   const out = new Uint8Array(height * width)
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
-      const score = (index: number) =>
-        same ? scores.at(index, y, x) : interpolated(scores, index, rows[y]!, columns[x]!)
-      out[y * width + x] =
-        scores.classes === 1 ? Number(score(0) > segmentation.threshold) : highest(scores.classes, score)
-    }
+  const most = resized(scores, 0, height, width)
+  if (scores.classes === 1) {
+    for (let i = 0; i < out.length; i++) out[i] = Number(most[i]! > segmentation.threshold)
+    return out
+  }
+  for (let index = 1; index < scores.classes; index++) {
+    const plane = resized(scores, index, height, width)
+    for (let i = 0; i < out.length; i++)
+      if (plane[i]! > most[i]!) {
+        most[i] = plane[i]!
+        out[i] = index
+      }
+  }
   return out
 }
 
-function highest(classes: number, score: (index: number) => number): number {
-  let best = 0
-  let most = score(0)
-  for (let index = 1; index < classes; index++) {
-    const value = score(index)
-    if (value > most) {
-      most = value
-      best = index
+/** The scores of one class at the size asked for. */
+function resized(scores: ScoreMap, index: number, height: number, width: number): Float32Array {
+  const { values, ofClass, ofRow, ofColumn } = scores
+  const [rows, columns] = [taps(scores.height, height), taps(scores.width, width)]
+  const out = new Float32Array(height * width)
+  for (let y = 0; y < height; y++) {
+    const { low, high, share } = rows[y]!
+    const above = index * ofClass + low * ofRow
+    const below = index * ofClass + high * ofRow
+    for (let x = 0; x < width; x++) {
+      const column = columns[x]!
+      const [left, right] = [column.low * ofColumn, column.high * ofColumn]
+      const onTop = values[above + left]! * (1 - column.share) + values[above + right]! * column.share
+      const under = values[below + left]! * (1 - column.share) + values[below + right]! * column.share
+      out[y * width + x] = onTop * (1 - share) + under * share
     }
   }
-  return best
+  return out
 }
 
 interface Tap {
@@ -112,16 +116,11 @@ interface Tap {
   readonly share: number
 }
 
+/** Where pixels of the larger map lie in the smaller one; of the same size each is its own. */
 function taps(from: number, to: number): Tap[] {
   return Array.from({ length: to }, (_, i) => {
     const centre = Math.min(from - 1, Math.max(0, ((i + 0.5) * from) / to - 0.5))
     const low = Math.floor(centre)
     return { low, high: Math.min(from - 1, low + 1), share: centre - low }
   })
-}
-
-function interpolated(scores: ScoreMap, index: number, row: Tap, column: Tap): number {
-  const along = (y: number) =>
-    scores.at(index, y, column.low) * (1 - column.share) + scores.at(index, y, column.high) * column.share
-  return along(row.low) * (1 - row.share) + along(row.high) * row.share
 }
