@@ -164,8 +164,12 @@ class Search {
   ): string | null {
     for (const index of indices) {
       if (!node.inputs[index]) continue
-      if (constantOperand(this.#editor, node, index)?.dtype !== 'float32')
-        return `${node.name} has a computed scale or bias`
+      const constant = constantOperand(this.#editor, node, index)
+      if (constant?.dtype !== 'float32') return `${node.name} has a computed scale or bias`
+      const offset = shape.length - constant.shape.length
+      // one number for all channels would have to become a row of them: an operator more, or a coarser one
+      if (axes.some((axis) => constant.shape[axis - offset] !== shape[axis]))
+        return `${node.name} has a scale or bias that is not one number a channel`
       this.found.divided.push({ node, index, shape, axes })
     }
     return null
@@ -245,15 +249,29 @@ class Search {
     return null
   }
 
-  /** Where the channels of a moved value were before, and where they go; null for what is no move or touches them. */
+  /** Where the channels of a moved value were before; null for what is no move or takes only some of them. */
   #movedBack(node: Node, axes: readonly number[]): readonly number[] | null {
     const { op } = node
     const input = this.#editor.type(node.inputs[0]!).shape
     const output = this.#editor.type(node.outputs[0]!).shape
-    if (op.kind === 'Transpose') return axes.map((axis) => op.perm[axis]!)
-    return op.kind === 'Reshape' ? regrouped(output, axes, input) : null
+    switch (op.kind) {
+      case 'Transpose':
+        return axes.map((axis) => op.perm[axis]!)
+      case 'Reshape':
+        return regrouped(output, axes, input)
+      case 'Slice':
+        return axes.some((axis) => op.axes.includes(axis)) ? null : axes
+      case 'Gather': {
+        const grown = output.length - input.length
+        const before = axes.map((axis) => (axis > op.axis + grown ? axis - grown : axis))
+        return axes.some((axis) => axis >= op.axis && axis <= op.axis + grown) ? null : before
+      }
+      default:
+        return null
+    }
   }
 
+  /** Where the channels of a value go; null for what is no move or takes only some of them. */
   #moved(node: Node, axes: readonly number[]): readonly number[] | null {
     const { op } = node
     const input = this.#editor.type(node.inputs[0]!).shape
@@ -302,34 +320,22 @@ function regrouped(
   return fits && start < end ? Array.from({ length: end - start }, (_, i) => start + i) : null
 }
 
-/** A constant that is broadcast to `shape`, divided along its axes; it grows where it had one number for all channels. */
+/** A constant that is broadcast to `shape`, divided along its axes. */
 function divideConstant(
   constant: Constant,
   shape: readonly number[],
   axes: readonly number[],
   factors: ArrayLike<number>,
 ): Constant {
-  const rank = shape.length
-  const own = [...new Array<number>(rank - constant.shape.length).fill(1), ...constant.shape]
-  const grown = own.map((size, axis) => (axes.includes(axis) ? shape[axis]! : size))
-  const numbers = numbersOf(constant)
-  const divided = new Float32Array(product(grown))
-  const index = new Array<number>(rank).fill(0)
-  for (let i = 0; i < divided.length; i++) {
-    let rest = i
-    for (let axis = rank - 1; axis >= 0; axis--) {
-      index[axis] = rest % grown[axis]!
-      rest = Math.floor(rest / grown[axis]!)
-    }
-    let from = 0
-    for (let axis = 0; axis < rank; axis++) from = from * own[axis]! + (own[axis] === 1 ? 0 : index[axis]!)
-    const channel = axes.reduce((at, axis) => at * shape[axis]! + index[axis]!, 0)
-    divided[i] = numbers[from]! / factors[channel]!
-  }
-  // leading axes of 1 that it did not have say nothing
-  const extra = grown.length - constant.shape.length
-  const kept = grown.slice(0, extra).every((size) => size === 1) ? grown.slice(extra) : grown
-  return float32Constant(kept, divided)
+  const offset = shape.length - constant.shape.length
+  const divided = Float32Array.from(numbersOf(constant), (x, element) => {
+    const index = axes.map((axis) => {
+      const inner = product(constant.shape.slice(axis - offset + 1))
+      return Math.floor(element / inner) % shape[axis]!
+    })
+    return x / factors[index.reduce((at, i, position) => at * shape[axes[position]!]! + i, 0)]!
+  })
+  return float32Constant(constant.shape, divided)
 }
 
 function product(sizes: readonly number[]): number {

@@ -49,7 +49,8 @@ export interface SmoothingBlock {
   /** max|x| of each channel over all samples. */
   readonly peaks: ArrayLike<number>
   readonly products: readonly Product[]
-  readonly activation: ActivationRangeMethod
+  /** Ways to choose the range of the activations: the best of them counts. */
+  readonly activations: readonly ActivationRangeMethod[]
 }
 
 export interface Smoothing {
@@ -60,10 +61,14 @@ export interface Smoothing {
   readonly gainDb: number
 }
 
+/** Of a layer with a scale for each output channel: they differ little in what smoothing does to them. */
+const sampledOutputs = 256
+
 /** The strength whose int8 products come nearest to the real ones on the rows; null where none gains at least `leastDb`. */
-export function chooseSmoothing(block: SmoothingBlock, leastDb: number): Smoothing | null {
-  const channels = block.peaks.length
-  const weightPeaks = sharedWeightPeaks(block.products, channels)
+export function chooseSmoothing(whole: SmoothingBlock, leastDb: number): Smoothing | null {
+  const channels = whole.peaks.length
+  const weightPeaks = sharedWeightPeaks(whole.products, channels)
+  const block = { ...whole, products: whole.products.map(someOutputs) }
   const exact = block.products.map((product) =>
     multiply(block.rows, channels, turned(product, product.weights)),
   )
@@ -88,17 +93,37 @@ export function sharedWeightPeaks(products: readonly Product[], channels: number
   return peaks
 }
 
+function someOutputs(product: Product): Product {
+  const outputAxis = product.inputAxis === 0 ? 1 : 0
+  const outputs = product.shape[outputAxis]
+  if (product.axis === null || outputs <= sampledOutputs) return product
+  const [rows, columns] = product.shape
+  const picked = Array.from({ length: sampledOutputs }, (_, i) => Math.floor((i * outputs) / sampledOutputs))
+  const weights =
+    outputAxis === 0
+      ? picked.flatMap((row) =>
+          Array.from({ length: columns }, (_, column) => product.weights[row * columns + column]!),
+        )
+      : Array.from({ length: rows }, (_, row) =>
+          picked.map((column) => product.weights[row * columns + column]!),
+        ).flat()
+  const shape = outputAxis === 0 ? ([sampledOutputs, columns] as const) : ([rows, sampledOutputs] as const)
+  return { ...product, weights, shape }
+}
+
 /** Noise power beside signal power, summed over the products, with activations and weights stored in 8 bits. */
 function noiseOf(block: SmoothingBlock, factors: Float64Array, exact: readonly Float32Array[]): number {
   const channels = factors.length
-  const rows = storedRows(
-    block.rows.map((x, i) => x / factors[i % channels]!),
-    block.activation,
-  )
-  return block.products.reduce((sum, product, position) => {
-    const stored = multiply(rows, channels, turned(product, storedWeights(product, factors)))
-    return sum + ratio(exact[position]!, stored)
-  }, 0)
+  const divided = block.rows.map((x, i) => x / factors[i % channels]!)
+  const matrices = block.products.map((product) => turned(product, storedWeights(product, factors)))
+  const noises = block.activations.map((method) => {
+    const rows = storedRows(divided, method)
+    return matrices.reduce(
+      (sum, matrix, position) => sum + ratio(exact[position]!, multiply(rows, channels, matrix)),
+      0,
+    )
+  })
+  return Math.min(...noises)
 }
 
 function storedRows(rows: Float32Array, method: ActivationRangeMethod): Float32Array {
