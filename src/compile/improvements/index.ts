@@ -2,7 +2,15 @@ import { classRanges } from './class-ranges.ts'
 import { equalize } from './equalize.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
+import { roundingByOutput } from './round-weights.ts'
 import { smoothQuant } from './smooth-quant.ts'
 
 /** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
-export const improvements: readonly Improvement[] = [equalize, smoothQuant, classRanges, biasesAsTheyAre, withoutHeadroom]
+export const improvements: readonly Improvement[] = [
+  equalize,
+  smoothQuant,
+  classRanges,
+  roundingByOutput,
+  biasesAsTheyAre,
+  withoutHeadroom,
+]

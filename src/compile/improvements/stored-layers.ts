@@ -1,0 +1,60 @@
+import { numbersOf } from '../../graph/constant.ts'
+import type { Node } from '../../graph/types.ts'
+import { layerRows, type LayerRows } from '../../quantize/gram-rows.ts'
+import type { LayerTunings, RoundingRequest } from '../../quantize/weighted-layer.ts'
+import type { Made, Trial } from '../trial.ts'
+
+/** A layer whose weights a target stores as integers. */
+export interface StoredLayer {
+  readonly node: Node
+  /** As the target rounds it: with the scales that it chose. */
+  readonly request: RoundingRequest
+  /** What the target stores now. */
+  readonly integers: Int8Array
+  readonly rows: LayerRows
+  readonly input: string
+  readonly output: string
+  /** By output channel; null where the layer has none. */
+  readonly bias: readonly number[] | null
+}
+
+/** Those layers of a trial, in its order, that are a product of rows and weights; with the number of the others. */
+export function storedLayers(
+  { trial }: Made,
+  make: (trial: Trial) => Made,
+): { layers: StoredLayer[]; others: number } {
+  const seen = new Map<string, { request: RoundingRequest; integers: Int8Array }>()
+  const { graph } = trial
+  const recording: LayerTunings = new Map(
+    graph.nodes.map(({ name }) => {
+      const tuning = trial.layers.get(name)
+      const round = (request: RoundingRequest) => {
+        const integers = tuning?.round?.(request) ?? request.nearest
+        seen.set(name, { request, integers })
+        return integers
+      }
+      return [name, { ...tuning, round }]
+    }),
+  )
+  make({ ...trial, layers: recording })
+  const shapeOf = (name: string) => graph.values.get(name)!.type.shape
+  const layers: StoredLayer[] = []
+  for (const node of graph.nodes) {
+    const stored = seen.get(node.name)
+    const [input, , bias] = node.inputs
+    const [output] = node.outputs
+    if (!stored || !input || !output) continue
+    const rows = layerRows(node, stored.request.shape, shapeOf(input), shapeOf(output))
+    const numbers = bias ? numbersOf(graph.values.get(bias)!.constant!) : null
+    if (rows)
+      layers.push({
+        node,
+        ...stored,
+        rows,
+        input,
+        output,
+        bias: numbers && Array.from({ length: rows.channels }, (_, i) => numbers[i % numbers.length]!),
+      })
+  }
+  return { layers, others: seen.size - layers.length }
+}
