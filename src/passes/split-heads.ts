@@ -42,6 +42,14 @@ export function splitHeads(graph: Graph, heads: readonly SplitHead[]): SplitHead
   return { graph: replaced.size === 0 ? graph : editor.finish(), replaced, notes }
 }
 
+/** The concatenations that `splitHeads` could split. */
+export function endsInConcat(graph: Graph): Node[] {
+  const editor = new GraphEditor(graph)
+  return graph.nodes.filter(
+    ({ op, name }) => op.kind === 'Concat' && typeof tailOf(editor, name) !== 'string',
+  )
+}
+
 /** The concatenation and the transposes that make an output of it, or why there is no such chain. */
 function tailOf(editor: GraphEditor, head: string): Node[] | string {
   const [concat, ...others] = editor.nodes.filter(({ op, name }) => op.kind === 'Concat' && name === head)
