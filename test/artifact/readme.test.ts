@@ -255,6 +255,22 @@ test('the README says shapes, layout, scales, labels, preprocessing and the runt
   assert.match(artifactReadme(manifest({ calibrated: false })), /Not calibrated/)
 })
 
+test('a letterbox is told with its border', () => {
+  const resize = {
+    height: 640,
+    width: 640,
+    fit: 'letterbox',
+    kernel: 'bilinear',
+    antialias: false,
+    padValue: 114,
+  }
+  const readme = artifactReadme(manifest({ preprocessing: { kind: 'image', resize } }))
+  assert.match(
+    readme,
+    /Resize to 640 × 640 .*longer side.*in the middle of a border of 114; bilinear, without/,
+  )
+})
+
 test('hostile names become neither markup nor code', () => {
   const evil = '```\n# x <img src=x onerror=alert(1)> `; rm -rf / #'
   const readme = artifactReadme(
