@@ -67,6 +67,7 @@ export const errorCatalogue = {
   STORE_BROKEN: 'internal',
   // gates
   GATE_FAILED: 'gate',
+  ACCURACY_LIMIT: 'gate',
   GATE_INCONCLUSIVE: 'inconclusive',
 } as const satisfies Record<string, ErrorKind>
 

@@ -6,10 +6,12 @@ import { calibrate, type CalibrateOptions } from '../quantize/calibrate.ts'
 import { isStoredScheme } from '../quantize/stored-weights.ts'
 import type { Ranges } from '../quantize/ranges.ts'
 import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
+import { type AccuracyLimit, accuracyLimitMissed, accuracyLimitOf } from './accuracy-limit.ts'
 import type { Board } from './board.ts'
 import type { Prepared } from './compile.ts'
 import { executeGraph } from './execute-graph.ts'
 import { improvements } from './improvements/index.ts'
+import { mixedPrecision } from './improvements/mixed-precision.ts'
 import type { ImprovementContext } from './improvements/improvement.ts'
 import { compareQuality, type Quality } from './quality.ts'
 import { rangeChoices } from './range-choices.ts'
@@ -51,6 +53,8 @@ export interface Chosen {
   /** That live at once. */
   readonly activationBytes: number
   readonly made: Made
+  /** It holds on the held-out samples; null where the recipe sets none. */
+  readonly limit: AccuracyLimit | null
 }
 
 /** Samples of the calibration part that improvements look at: each looks at them several times. */
@@ -59,9 +63,12 @@ const improvementSamples = 64
 /**
  * Calibrates once, tries each way to choose ranges on held-out samples and keeps the best; then each improvement in
  * turn on top of what was kept, and leaves out what does not help.
+ *
+ * @throws ACCURACY_LIMIT where the best loses more than the recipe allows
  */
 export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
   const { recipe, samples } = prepared
+  const limit = await accuracyLimitOf(prepared, progress)
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
   const graph = board.target.tailor?.(prepared.source.graph, board.options) ?? prepared.source.graph
   const ranges =
@@ -81,16 +88,19 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
       ...choice,
     } satisfies Trial,
   }))
-  const search = new Search(prepared, board, progress)
+  const search = new Search(prepared, board, limit, progress)
   // nothing is held out of very little data: then there is nothing to choose on
   const cannotChoose = samples.selection.indices.length === 0
-  if (cannotChoose || recipe.preset === 'fast') search.take(trials[0]!)
-  else if (trials.length === 1 && !improvable(recipe.scheme, ranges)) search.take(trials[0]!)
+  if (cannotChoose || recipe.preset === 'fast') {
+    search.take(trials[0]!)
+    if (limit && improvable(recipe.scheme, ranges)) await search.improve()
+  } else if (trials.length === 1 && !improvable(recipe.scheme, ranges)) search.take(trials[0]!)
   else {
     progress.stage('choose', `on ${samples.selection.indices.length} held-out samples`)
     await search.tryAll('ranges', trials, Number.NEGATIVE_INFINITY)
     if (improvable(recipe.scheme, ranges)) await search.improve()
   }
+  if (limit) await search.require(limit)
   const { made, names } = search.best!
   return {
     emitted: made.emitted,
@@ -103,6 +113,7 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
     weightBytes: made.weightBytes,
     activationBytes: made.activationBytes,
     made,
+    limit,
   }
 }
 
@@ -125,14 +136,16 @@ class Search {
   best: Best | undefined
   readonly #prepared: Prepared
   readonly #board: Board
+  readonly #limit: AccuracyLimit | null
   readonly #progress: Progress
   readonly #heldOut: RetainedSamples
   readonly #calibration: RetainedSamples
 
-  constructor(prepared: Prepared, board: Board, progress: Progress) {
+  constructor(prepared: Prepared, board: Board, limit: AccuracyLimit | null, progress: Progress) {
     const { calibration, selection } = prepared.samples
     this.#prepared = { ...prepared, float: { ...prepared.float, remembered: new WeakMap() } }
     this.#board = board
+    this.#limit = limit
     this.#progress = progress
     this.#heldOut = new RetainedSamples(selection, progress.signal)
     this.#calibration = new RetainedSamples(calibration, progress.signal, improvementSamples)
@@ -188,12 +201,21 @@ class Search {
       this.best = { made: kept.made, names: [...(before?.names ?? []), kept.name], quality: kept.quality }
   }
 
+  async require(limit: AccuracyLimit): Promise<void> {
+    const { made, quality } = this.best!
+    const reached = quality ?? (await this.#score(made))
+    if (limit.holds(reached)) return
+    const tried = this.declined.find(({ step }) => step === mixedPrecision.name)
+    throw accuracyLimitMissed(limit, reached, tried?.reason ?? null, this.#board)
+  }
+
   #context(): ImprovementContext {
     const board = this.#board
     return {
       board,
       recipe: this.#prepared.recipe,
       progress: this.#progress,
+      limit: this.#limit,
       calibration: this.#calibration,
       calibrate: (graph, options) => calibrateFor(this.#prepared, graph, board, this.#progress, options),
       make: (trial) => makeTrial(trial, board),

@@ -9,6 +9,7 @@ import { openEvaluator } from '../execute/open.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
 import type { CompilerHost, Decision, EmittedTensor } from '../../targets/target.ts'
+import { warnOverLimit } from './accuracy-limit.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
 import { type Candidate, type Chosen, chooseCandidate, type Declined } from './candidates.ts'
 import { requireMemory } from './memory.ts'
@@ -132,6 +133,7 @@ export async function compileFor(
   const { emitted } = chosen
   requireMemory(board, emitted.files.get(emitted.model)!.byteLength, chosen.activationBytes)
   const quality = await measureQuality(prepared, board, chosen, progress)
+  if (chosen.limit) warnOverLimit(chosen.limit, quality, progress)
   const made = await finishChosen(board, chosen, compilerHost, progress)
   progress.stage('write', folder)
   const labels = samples.classNames

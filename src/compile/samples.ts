@@ -90,11 +90,13 @@ export async function openSamples(
 
 /** What the recipe states; the data room's own shares else, with few samples for choosing: each is run many times. */
 function sizesOf(length: number, recipe: Recipe) {
+  // an accuracy limit is told by two samples at least
+  const most = recipe.maxDrop ? Math.min(512, Math.max(64, Math.ceil(2 / recipe.maxDrop))) : 64
   return {
     calibration: recipe.calibration.samples,
     // of two samples one calibrates and one evaluates
     selection:
-      recipe.selectionSamples ?? (length < 3 ? 0 : Math.min(64, Math.max(1, Math.floor(length / 4)))),
+      recipe.selectionSamples ?? (length < 3 ? 0 : Math.min(most, Math.max(1, Math.floor(length / 4)))),
   }
 }
 

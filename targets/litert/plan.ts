@@ -120,7 +120,7 @@ function capability(node: Node, graph: Graph, options: TargetOptions): PlannedNo
   if (refused) return inFloat(signature, refused.sentence, null, 'documented')
   const names = [node.name, ...node.outputs, ...(node.source ? [node.source.name] : [])]
   if (names.some((name) => name !== '' && options.keepFloat.includes(name)))
-    return inFloat(signature, 'The recipe keeps it in float.', null, null)
+    return inFloat(signature, 'The recipe or its accuracy limit keeps it in float.', null, null)
   const broken = brokenConstraint(kernelConstraints, node, graph, options)
   if (!broken) return { how: 'integer', signature, reason: '', remedy: null, basis: null }
   const own = signature.role === 'float' ? signature.remedy : undefined

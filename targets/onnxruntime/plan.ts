@@ -98,7 +98,7 @@ function capability(node: Node, graph: Graph, options: TargetOptions): PlannedNo
   const refused = options.constraints.find((constraint) => constraint.kind === 'no-int8')
   if (refused) return inFloat(signature, refused.sentence, null, 'documented')
   const kept = [node.name, ...node.outputs].find((name) => options.keepFloat.includes(name))
-  if (kept !== undefined) return inFloat(signature, 'The recipe keeps it in float.', null, null)
+  if (kept !== undefined) return inFloat(signature, 'The recipe or its accuracy limit keeps it in float.', null, null)
   const broken = brokenConstraint(node, graph, options)
   if (broken) {
     const { constraint, saw } = broken

@@ -1,6 +1,7 @@
 import { neverClipped } from '../../quantize/never-clipped.ts'
-import { classNoise, otherMethods, type StoredClass, storedClasses } from '../../quantize/class-ranges.ts'
+import { classNoise, otherMethods } from '../../quantize/class-ranges.ts'
 import { type ActivationRangeMethod, describeRangeMethod } from '../../quantize/ranges.ts'
+import { type StoredClass, storedClasses } from '../../quantize/stored-classes.ts'
 import { OutputNoise } from '../output-noise.ts'
 import type { Made, Trial } from '../trial.ts'
 import type { Improvement, ImprovementContext, Proposal } from './improvement.ts'

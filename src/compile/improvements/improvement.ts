@@ -3,6 +3,7 @@ import type { Graph } from '../../graph/types.ts'
 import type { Progress } from '../../progress.ts'
 import type { CalibrateOptions } from '../../quantize/calibrate.ts'
 import type { Ranges } from '../../quantize/ranges.ts'
+import type { AccuracyLimit } from '../accuracy-limit.ts'
 import type { Board } from '../board.ts'
 import type { Quality } from '../quality.ts'
 import type { Preset, Recipe } from '../recipe.ts'
@@ -36,6 +37,8 @@ export interface ImprovementContext {
   readonly board: Board
   readonly recipe: Recipe
   readonly progress: Progress
+  /** Null where the recipe sets none. */
+  readonly limit: AccuracyLimit | null
   /** A part of the calibration samples, always the same: never those that decide. */
   readonly calibration: AsyncIterable<Sample> & { readonly length: number }
   /** Ranges of another form of the float network, over all calibration samples. */

@@ -2,6 +2,7 @@ import { classRanges } from './class-ranges.ts'
 import { equalize } from './equalize.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
+import { mixedPrecision } from './mixed-precision.ts'
 import { roundingByOutput } from './round-weights.ts'
 import { smoothQuant } from './smooth-quant.ts'
 
@@ -13,4 +14,5 @@ export const improvements: readonly Improvement[] = [
   roundingByOutput,
   biasesAsTheyAre,
   withoutHeadroom,
+  mixedPrecision,
 ]
