@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { EdgewrightError } from '../error.ts'
 import { audioExtensions, audioTensor, resolveAudio } from './audio.ts'
 import type { OpenContext } from './context.ts'
+import { fingerprintOfFiles } from './fingerprint.ts'
 import { digestOfFiles, type FileLabels, sampleFiles } from './files.ts'
 import { pictureExtensions, pictureTensor } from './picture.ts'
 import { resolveImage } from './preprocessing.ts'
@@ -41,5 +42,6 @@ export async function openSampleFiles(
       return new Map([[spec.name, await read(join(path, file), file, spec, preprocessing)]])
     },
     contentDigest: () => digestOfFiles(found),
+    fingerprint: (indices) => fingerprintOfFiles(indices.map((index) => join(path, found.files[index]!))),
   }
 }

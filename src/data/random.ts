@@ -29,6 +29,7 @@ export function randomDataset(
     classNames: null,
     preprocessing: resolveTensor({}, null),
     digest: async () => sha256(JSON.stringify(['random', 1, seed, length, inputs])),
+    fingerprint: async (indices) => sha256(JSON.stringify(['random', 1, seed, indices, inputs])),
     async sample(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < length))
         throw new RangeError(`sample ${index} of ${length}`)

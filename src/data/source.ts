@@ -23,6 +23,8 @@ export interface SampleSource {
   annotate?(index: number): Promise<Annotation | null>
   /** sha256 over the samples' stored content, in order. */
   contentDigest(): Promise<string>
+  /** Changes whenever the stored content of these samples does; absent where only `contentDigest` tells. */
+  fingerprint?(indices: readonly number[]): Promise<string>
 }
 
 export interface LabelOptions {
@@ -58,6 +60,10 @@ export function datasetOf(source: SampleSource, options: LabelOptions): Dataset 
     metric: source.metric,
     preprocessing,
     digest: once(async () => sha256(JSON.stringify([await source.contentDigest(), labels, preprocessing]))),
+    async fingerprint(indices) {
+      const content = (await source.fingerprint?.(indices)) ?? (await source.contentDigest())
+      return sha256(JSON.stringify([content, indices, preprocessing]))
+    },
     async sample(index) {
       if (!(Number.isInteger(index) && index >= 0 && index < source.length))
         throw new RangeError(`sample ${index} of ${source.length}`)
@@ -94,6 +100,7 @@ export function subset(dataset: Dataset, indices: readonly number[]): Dataset {
         : dataset.labelled,
     labels: dataset.labels && indices.map((index) => dataset.labels![index] ?? null),
     digest: once(async () => sha256(JSON.stringify([await dataset.digest(), indices]))),
+    fingerprint: (chosen) => dataset.fingerprint(chosen.map((index) => indices[index]!)),
     sample: async (index) => {
       const mapped = indices[index]
       if (mapped === undefined) throw new RangeError(`sample ${index} of ${indices.length}`)

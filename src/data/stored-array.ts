@@ -3,6 +3,7 @@ import { sha256OfFile } from '../digest.ts'
 import { EdgewrightError } from '../error.ts'
 import type { DType } from '../tensor.ts'
 import { swapBytes } from './elements.ts'
+import { fingerprintOfFile } from './fingerprint.ts'
 
 /** A stored array of equal records: one sample each, read one at a time. */
 export interface StoredArray {
@@ -13,6 +14,8 @@ export interface StoredArray {
   /** Little-endian bytes of one sample, row-major, freshly allocated. */
   record(index: number): Promise<Uint8Array>
   digest(): Promise<string>
+  /** Absent where the array is in memory. */
+  fingerprint?(): Promise<string>
 }
 
 interface RecordFile {
@@ -37,6 +40,8 @@ export function recordFile(layout: RecordFile): StoredArray {
     dtype,
     shape,
     digest: () => sha256OfFile(path),
+    // where in the file the samples are may be described elsewhere
+    fingerprint: async () => `${await fingerprintOfFile(path)} ${JSON.stringify(layout)}`,
     async record(index) {
       const bytes = new Uint8Array(recordBytes)
       const file = await open(path, 'r')

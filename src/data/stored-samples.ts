@@ -67,6 +67,17 @@ export function storedSource(stored: StoredSamples): SampleSource {
         digests.push([input, array.dtype, array.shape, await array.digest()])
       return sha256(JSON.stringify(digests))
     },
+    async fingerprint() {
+      const prints = []
+      for (const [input, array] of arrays)
+        prints.push([
+          input,
+          array.dtype,
+          array.shape,
+          (await array.fingerprint?.()) ?? (await array.digest()),
+        ])
+      return sha256(JSON.stringify([prints, stored.transposeFrom ?? null]))
+    },
   }
 }
 

@@ -74,6 +74,8 @@ export interface Dataset {
   readonly preprocessing: Preprocessing
   /** sha256 over content, order and preprocessing: the cache key. */
   digest(): Promise<string>
+  /** What changes whenever one of these samples or its preparation does, at no cost: samples need not be read for it. */
+  fingerprint(indices: readonly number[]): Promise<string>
   sample(index: number): Promise<Sample>
 }
 

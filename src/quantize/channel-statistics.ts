@@ -131,6 +131,12 @@ class ChannelAxes {
       if (!this.#read.has(inputs[0]!)) this.#read.set(inputs[0]!, axisOf(inputs[0]!))
       this.#written.set(outputs[0]!, axisOf(outputs[0]!))
     }
+    // a layer may read its activations turned round
+    for (const { op, inputs, outputs } of [...graph.nodes].reverse()) {
+      const axis = op.kind === 'Transpose' ? this.#read.get(outputs[0]!) : undefined
+      if (op.kind === 'Transpose' && axis !== undefined && !this.#read.has(inputs[0]!))
+        this.#read.set(inputs[0]!, op.perm[axis]!)
+    }
   }
 
   /** For the activations of a weighted layer only. */

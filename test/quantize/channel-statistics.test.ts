@@ -84,3 +84,24 @@ test('an activation function keeps the channels of the layer before it; a reshap
   assert.equal(statistics.get('relu_out')!.result().mean.length, 4)
   assert.equal(statistics.get('flat_out'), undefined)
 })
+
+test('what a layer reads turned round has its channels along another axis', () => {
+  const g = new SmallGraph()
+  const turned = g.node({ kind: 'Transpose', perm: [0, 3, 1, 2] }, [g.input('x', 1, 5, 6, 2)], 'turned')
+  const conv = {
+    kind: 'Conv',
+    group: 1,
+    layout: 'channels-first',
+    strides: [1, 1],
+    dilations: [1, 1],
+    padsBegin: [0, 0],
+    padsEnd: [0, 0],
+  } as const
+  const graph = g.finish(g.node(conv, [turned, g.constant([1, 2, 1, 1], [1, 2])], 'conv'))
+  const statistics = channelStatisticsOf(graph, ['x', 'turned_out'])
+  const planes = Float32Array.from({ length: 60 }, (_, i) => (i < 30 ? 1 : 2))
+  const rows = Float32Array.from({ length: 60 }, (_, i) => (i % 2) + 1)
+  statistics.get('turned_out')!.observe(planes)
+  statistics.get('x')!.observe(rows)
+  assert.deepEqual(statistics.get('x')!.result(), statistics.get('turned_out')!.result())
+})
