@@ -40,6 +40,7 @@ export type Change =
   | { readonly kind: 'keep-float'; readonly names: readonly string[] }
   | { readonly kind: 'per-channel' }
   | { readonly kind: 'min-max' }
+  | { readonly kind: 'correct-bias' }
 
 /** All dB are signal over noise; Infinity is exact. */
 export interface TensorFacts {
@@ -67,7 +68,9 @@ export interface TensorFacts {
   readonly fixedBy: string | null
   /** An activation that lets a narrow negative tail through: `HardSwish`. */
   readonly curve: string | null
-  /** Where inherited error comes from: the tensor that adds most of it itself. */
+  /** As the network runs, of the worst tensor that it reads; null for an input. */
+  readonly operandDb: number | null
+  /** Of all that it depends on, the tensor that adds most error itself. */
   readonly origin: { readonly name: string; readonly ownDb: number } | null
   /** Names that leave its operators in float; null where the recipe cannot name them. */
   readonly keepFloat: readonly string[] | null
@@ -130,7 +133,7 @@ export function causesOf(facts: TensorFacts, asked: Asked): Cause[] {
   if (facts.db >= fineDb) return []
   const isInherited = ownShare(facts) < 0.5
   const own = facts.ownDb < fineDb || !isInherited ? ownCauses(facts, asked) : []
-  const inherited = isInherited ? accumulated(facts) : null
+  const inherited = isInherited ? accumulated(facts, asked) : null
   return namedOnce(inherited ? [...own, inherited] : own)
 }
 
@@ -344,7 +347,11 @@ export const biasShift: Rule = ({ shiftShare }, asked) => {
     sentence: `${percent(shiftShare)} of its own error is a constant shift of each channel, no noise.`,
     remedies: [
       asked.preset === 'fast'
-        ? { option: '--preset balanced', why: 'corrects biases by what calibration saw', change: null }
+        ? {
+            option: '--preset balanced',
+            why: 'corrects biases by what calibration saw',
+            change: { kind: 'correct-bias' },
+          }
         : {
             option: '--samples',
             why: 'biases are corrected by the means of calibration: more samples, or ones nearer to these, know them better',
@@ -388,15 +395,25 @@ export function rounding(facts: TensorFacts, asked: Asked): Cause | null {
 }
 
 /** Good by itself, on bad operands. */
-export function accumulated({ db, ownDb, origin }: TensorFacts): Cause | null {
-  if (!origin) return null
+export function accumulated({ db, ownDb, operandDb, origin }: TensorFacts, asked: Asked): Cause | null {
+  if (!origin || operandDb === null) return null
   const own = ownDb === Number.POSITIVE_INFINITY ? 'Exact by itself' : `By itself it has ${decibels(ownDb)}`
+  // sums that nearly cancel and steep functions leave less signal than error
+  const from =
+    operandDb - db >= grownDb
+      ? `what it reads has ${decibels(operandDb)}, and grows through it to ${decibels(db)}`
+      : `the ${decibels(db)} come with what it reads`
+  const most = `${origin.name} (own ${decibels(origin.ownDb)})`
+  const standsOut = origin.ownDb < fineDb
   return {
     kind: 'accumulated',
-    sentence: `${own}: the ${decibels(db)} come with what it reads, mostly from ${origin.name} (own ${decibels(origin.ownDb)}).`,
-    remedies: [],
+    sentence: standsOut
+      ? `${own}: ${from}, most of all from ${most}.`
+      : `${own}: ${from}. Errors add up over the layers before it, of which none stands out: the most is of ${most}.`,
+    remedies: standsOut ? [] : [...best(asked, 'tries all that there is'), ...wide(asked), tune],
   }
 }
+const grownDb = 6
 
 // -- shares of the error ---------------------------------------------------------------------------------------------
 

@@ -25,18 +25,23 @@ export function renderFidelity(
     [shortenInside(name, first).padEnd(first), ...rest.map((cell, i) => cell.padStart(fixed[i]!))]
       .join(gap)
       .trimEnd()
+  const said = new Set<string>()
+  // what helps several tensors stands with the worst of them
+  const isNew = (text: string) => !said.has(text) && said.add(text)
   const rows = shown.flatMap((tensor, i) => [
     paint(line(cells[i]!), styleOf(tensor)),
     ...tensor.causes.flatMap(({ sentence, remedies }) => [
       ...wrap(printable(sentence), width, gap),
-      ...remedies.flatMap((remedy) =>
-        wrap(remedyText(remedy), width, `${gap}${gap}`).map((text) => paint(text, 'dim')),
-      ),
+      ...remedies
+        .map(remedyText)
+        .filter(isNew)
+        .flatMap((text) => wrap(text, width, `${gap}${gap}`).map((text) => paint(text, 'dim'))),
     ]),
   ])
   const left = fidelity.tensors.length - shown.length
   return [
     headline(fidelity),
+    ...rewriteNote(fidelity).flatMap((note) => wrap(note, width, '').map((text) => paint(text, 'yellow'))),
     '',
     paint(line(titles), 'dim'),
     ...rows,
@@ -52,6 +57,14 @@ const titles: Row = ['worst first', 'SQNR', 'own', 'cosine']
 function headline({ sqnrDb, agreement, samples }: Fidelity): string {
   const agrees = agreement === null ? '' : `, agrees with float on ${formatShare(agreement)}`
   return `output SQNR ${dbText(sqnrDb)}${agrees} (${samples} samples)`
+}
+
+/** Rewrites of the float network are exact but for rounding in 32 bits: where they are not, no tensor shows it. */
+export function rewriteNote({ rewrittenDb }: Fidelity): string[] {
+  if (rewrittenDb === null || rewrittenDb >= 60) return []
+  return [
+    `The float network was rewritten before it was quantized (equalization); that by itself leaves the output ${formatDb(rewrittenDb)} of the model’s. Tensors are compared with the rewritten network, so this loss shows in none of them.`,
+  ]
 }
 
 function cellsOf({ name, operator, sqnrDb, ownDb, cosine }: FidelityTensor): Row {

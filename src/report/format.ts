@@ -38,7 +38,7 @@ export function formatPoints(change: number): string {
 }
 
 export function formatDb(db: number): string {
-  return `${db.toFixed(1)} dB`
+  return `${db.toFixed(1).replace('-', '−')} dB`
 }
 
 /** How int8 stands to float by medians: `1.84× faster`, `1.44× slower`, `equal`. */

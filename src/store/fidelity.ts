@@ -14,6 +14,9 @@ export const fidelitySchema = z
     samples: z.number().int().nonnegative(),
     sqnrDb: decibels.describe('Of the output over these samples; null: exact.'),
     agreement: z.number().min(0).max(1).nullable(),
+    rewrittenDb: decibels.describe(
+      'Output SQNR of the float network as rewritten before it was quantized, against the model’s own; tensors are compared with the rewritten one. Null: exact.',
+    ),
     tensors: z.array(
       z.object({
         name: z.string(),

@@ -13,7 +13,7 @@ import type { ModelRequest } from '../source.ts'
 import type { Made } from '../trial.ts'
 import { factsOf } from './facts.ts'
 import { gather } from './gather.ts'
-import { changed, outputQuality } from './try-remedies.ts'
+import { changed, outputQuality, rewrittenQuality } from './try-remedies.ts'
 
 /** Where a quantized network loses its nearness to float, tensor by tensor. Plain values that JSON can carry. */
 export interface Diagnosis {
@@ -22,6 +22,11 @@ export interface Diagnosis {
   /** Of the output over these samples; null: exact. */
   readonly sqnrDb: number | null
   readonly agreement: number | null
+  /**
+   * Output SQNR of the float network as it was rewritten before it was quantized (equalization and its like), against
+   * the model's own: tensors are compared with the rewritten one. Null: exact.
+   */
+  readonly rewrittenDb: number | null
   /** In execution order. */
   readonly tensors: DiagnosedTensor[]
 }
@@ -152,6 +157,7 @@ export async function diagnose(
     samples: samples.length,
     sqnrDb: finite(quality.sqnrDb),
     agreement: quality.agreement,
+    rewrittenDb: finite((await rewrittenQuality(prepared, made, samples, progress)).sqnrDb),
     tensors: gathered.map(({ name, segment, stored, meter }) => ({
       name,
       operator: operatorOf(segment?.nodes),

@@ -3,7 +3,7 @@ import type { Op, OpKind } from '../../graph/ops.ts'
 import type { Constant, Graph, Node } from '../../graph/types.ts'
 import { percentileRange } from '../../quantize/activation-range.ts'
 import { integerRange } from '../../quantize/affine.ts'
-import { ownShare, type StoredFacts, type TensorFacts, type WeightFacts } from '../../quantize/causes.ts'
+import type { StoredFacts, TensorFacts, WeightFacts } from '../../quantize/causes.ts'
 import { describeMixedConcat, type MixedConcat, mixedConcats } from '../../quantize/concat-ranges.ts'
 import type { Ranges } from '../../quantize/ranges.ts'
 import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
@@ -18,6 +18,7 @@ export function factsOf(
   isKnown: (name: string) => boolean,
 ): Map<string, TensorFacts> {
   const byName = new Map(gathered.map((one) => [one.name, one]))
+  const origins = originsOf(gathered)
   const producers = new Map(
     made.trial.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node])),
   )
@@ -27,6 +28,7 @@ export function factsOf(
       const { name, segment, meter } = one
       const nodes = segment?.nodes ?? []
       const concat = concats.get(name)
+      const origin = origins.get(name)
       const names = nodes.map((node) => keepFloatName(node, isKnown))
       return [
         name,
@@ -46,7 +48,8 @@ export function factsOf(
             : null,
           fixedBy: nodes.map(({ op }) => op.kind).find((kind) => fixedRange.has(kind)) ?? null,
           curve: curveOf(nodes, producers),
-          origin: originOf(one, byName),
+          operandDb: operandDbOf(one, byName),
+          origin: origin ? { name: origin.name, ownDb: origin.meter.own.db } : null,
           keepFloat: names.length > 0 && names.every((known) => known !== null) ? names : null,
         },
       ]
@@ -191,16 +194,20 @@ function concatsOf(graph: Graph, gathered: readonly Gathered[]): MixedConcat[] {
   return stored ? mixedConcats(graph, ranges, stored.dtype) : []
 }
 
-/** Follows the worst operand back to where error is made and not passed on. */
-function originOf({ segment }: Gathered, byName: ReadonlyMap<string, Gathered>): TensorFacts['origin'] {
-  let at: Gathered | undefined
-  for (let reads = segment?.reads ?? []; reads.length > 0; reads = at?.segment?.reads ?? []) {
-    const worst = reads
-      .map((name) => byName.get(name))
-      .reduce((a, b) => (a && b && b.meter.whole.db < a.meter.whole.db ? b : (a ?? b)), undefined)
-    if (!worst) break
-    at = worst
-    if (ownShare({ db: at.meter.whole.db, ownDb: at.meter.own.db }) >= 0.5) break
-  }
-  return at ? { name: at.name, ownDb: at.meter.own.db } : null
+function operandDbOf({ segment }: Gathered, byName: ReadonlyMap<string, Gathered>): number | null {
+  const read = (segment?.reads ?? []).flatMap((name) => byName.get(name)?.meter.whole.db ?? [])
+  return read.length > 0 ? Math.min(...read) : null
+}
+
+/** Of everything that a tensor depends on, what adds most error itself; by tensor, in execution order. */
+function originsOf(gathered: readonly Gathered[]): Map<string, Gathered> {
+  const byName = new Map(gathered.map((one) => [one.name, one]))
+  const origins = new Map<string, Gathered>()
+  for (const { name, segment } of gathered)
+    for (const read of segment?.reads ?? [])
+      for (const before of [byName.get(read), origins.get(read)]) {
+        const known = origins.get(name)
+        if (before && (!known || before.meter.own.db < known.meter.own.db)) origins.set(name, before)
+      }
+  return origins
 }

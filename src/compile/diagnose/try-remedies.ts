@@ -2,7 +2,8 @@ import type { Progress } from '../../progress.ts'
 import type { Change } from '../../quantize/causes.ts'
 import type { Board } from '../board.ts'
 import type { Prepared } from '../compile.ts'
-import { compareQuality, type Quality } from '../quality.ts'
+import { executeGraph } from '../execute-graph.ts'
+import { compareQuality, type Quality, type Runnable } from '../quality.ts'
 import type { RetainedSamples } from '../retained-samples.ts'
 import { runnableOf } from '../runnable.ts'
 import { type Made, makeTrial } from '../trial.ts'
@@ -20,6 +21,8 @@ export function changed({ trial }: Made, board: Board, change: Change): { made: 
         made: makeTrial({ ...trial, activation: { kind: 'min-max' }, valueRanges: new Map() }, board),
         board,
       }
+    case 'correct-bias':
+      return { made: makeTrial({ ...trial, correctBias: true }, board), board }
     case 'per-channel': {
       const perChannel = { ...board, options: { ...board.options, perChannel: true } }
       return { made: makeTrial(trial, perChannel), board: perChannel }
@@ -29,22 +32,40 @@ export function changed({ trial }: Made, board: Board, change: Change): { made: 
 
 /** The outputs of a network beside float's. */
 export async function outputQuality(
-  { float, makeMetric }: Prepared,
+  prepared: Prepared,
   board: Board,
   { emitted }: Made,
   samples: RetainedSamples,
   progress: Progress,
 ): Promise<Quality> {
-  const runnable = await runnableOf(emitted, board)
+  return qualityOf(prepared, await runnableOf(emitted, board), samples, progress)
+}
+
+/** The outputs of the float network that was quantized beside those of the model as it was given. */
+export async function rewrittenQuality(
+  prepared: Prepared,
+  { trial: { graph } }: Made,
+  samples: RetainedSamples,
+  progress: Progress,
+): Promise<Quality> {
+  const real = (name: string) => ({ name, stored: null })
+  const runnable = {
+    evaluator: await executeGraph(graph),
+    inputs: graph.inputs.map(real),
+    outputs: graph.outputs.map(real),
+  }
+  return qualityOf(prepared, runnable, samples, progress)
+}
+
+async function qualityOf(
+  { float, makeMetric }: Prepared,
+  runnable: Runnable,
+  samples: RetainedSamples,
+  progress: Progress,
+): Promise<Quality> {
   try {
-    return await compareQuality(
-      float,
-      runnable,
-      samples[Symbol.asyncIterator](),
-      samples.length,
-      makeMetric,
-      progress,
-    )
+    const each = samples[Symbol.asyncIterator]()
+    return await compareQuality(float, runnable, each, samples.length, makeMetric, progress)
   } finally {
     await runnable.evaluator.close()
   }

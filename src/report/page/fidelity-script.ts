@@ -8,7 +8,6 @@ export function fidelityScript(): Markup {
 // Plain ES2015 for any browser. Headers are buttons: keys work as clicks do.
 const sortTables = `(() => {
   for (const table of document.querySelectorAll('table.sortable')) {
-    const body = table.tBodies[0];
     table.tHead.addEventListener('click', (event) => {
       const button = event.target.closest('button');
       if (!button) return;
@@ -16,11 +15,11 @@ const sortTables = `(() => {
       const up = head.getAttribute('aria-sort') !== 'ascending';
       for (const other of head.parentNode.cells) other.removeAttribute('aria-sort');
       head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
-      const key = (row) => { const value = row.cells[column].dataset.value; return numeric ? +value : value; };
+      const key = (body) => { const value = body.rows[0].cells[column].dataset.value; return numeric ? +value : value; };
       const compare = (a, b) => numeric ? a - b : a.localeCompare(b, 'en', { numeric: true });
-      const rows = Array.from(body.rows).map((row) => ({ row, key: key(row), number: +row.dataset.number }));
-      rows.sort((a, b) => (up ? 1 : -1) * compare(a.key, b.key) || a.number - b.number);
-      for (const { row } of rows) body.append(row);
+      const bodies = Array.from(table.tBodies, (body) => ({ body, key: key(body), number: +body.dataset.number }));
+      bodies.sort((a, b) => (up ? 1 : -1) * compare(a.key, b.key) || a.number - b.number);
+      for (const { body } of bodies) table.append(body);
     });
   }
 })()`
@@ -50,7 +49,7 @@ const drawFidelity = `(() => {
       }, [names.map((_, i) => i + 1), capped(sqnrDb), capped(ownDb)], box);
       chart.over.addEventListener('click', () => {
         const region = box.closest('.card').querySelector('.tensors'), i = chart.cursor.idx;
-        const row = i == null ? null : region.querySelector('tr[data-number="' + (i + 1) + '"]');
+        const row = i == null ? null : region.querySelector('tbody[data-number="' + (i + 1) + '"]');
         if (!row) return;
         for (const other of region.querySelectorAll('.found')) other.classList.remove('found');
         row.classList.add('found');

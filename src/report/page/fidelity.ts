@@ -1,11 +1,15 @@
 import type { Fidelity, FidelityTensor } from '../../store/fidelity.ts'
-import { dbText, gainText } from '../fidelity-table.ts'
+import { dbText, gainText, rewriteNote } from '../fidelity-table.ts'
 import { worstFirst } from '../fidelity-order.ts'
 import { formatShare } from '../format.ts'
 import { type Markup, markup, scriptJson } from './markup.ts'
 
 /** Rows whose causes are shown without a click. */
 const open = 3
+/** Beyond so many tensors the table scrolls by itself. */
+const many = 40
+/** Sorts behind every number of decibels. */
+const exact = 1e9
 
 /** Where the network differs from float: a plot along the network, and a table of its tensors that sorts by any column. */
 export function fidelitySection(id: string, fidelity: Fidelity): Markup {
@@ -13,6 +17,7 @@ export function fidelitySection(id: string, fidelity: Fidelity): Markup {
   const agrees = agreement === null ? '' : ` and the same answer on ${formatShare(agreement)}`
   return markup`<h3 id="${id}">Where it differs from float</h3>
 <p class="quiet">Output SQNR ${dbText(sqnrDb)}${agrees}, over ${samples} samples. <b>SQNR</b> is that of each tensor as the network runs; <b>own</b> is what its operators add to the operands that they read, so that a layer is not blamed for those before it.</p>
+${rewriteNote(fidelity).map((note) => markup`<div class="note"><p>${note}</p></div>`)}
 ${tensors.length > 1 && plot(`${id}-data`, tensors)}
 ${tensors.length > 0 && table(id, fidelity)}`
 }
@@ -38,24 +43,26 @@ const columns = [
 
 function table(id: string, { tensors }: Fidelity): Markup {
   const order = new Map(tensors.map((tensor, index) => [tensor, index]))
-  return markup`<div class="tensors" role="region" tabindex="0" aria-labelledby="${id}"><table class="sortable">
+  return markup`<div class="tensors${tensors.length > many && ' tall'}" role="region" tabindex="0" aria-labelledby="${id}"><table class="sortable">
 <thead><tr>${columns.map(
     ({ title, sort }, i) =>
       markup`<th scope="col"${i > 3 && markup` class="hide-narrow"`}${title === 'own' && markup` aria-sort="ascending"`}><button type="button" data-column="${i}" data-sort="${sort}">${title}</button></th>`,
   )}</tr></thead>
-<tbody>${worstFirst(tensors).map((tensor, rank) => row(tensor, order.get(tensor)! + 1, rank < open))}</tbody></table></div>`
+${worstFirst(tensors).map((tensor, rank) => rows(tensor, order.get(tensor)! + 1, rank < open))}</table></div>`
 }
 
-function row(tensor: FidelityTensor, number: number, isOpen: boolean): Markup {
+/** A body of its own for each tensor, so that its causes move with it. */
+function rows(tensor: FidelityTensor, number: number, isOpen: boolean): Markup {
   const { name, operator, dtype, sqnrDb, ownDb, cosine, causes } = tensor
   const db = (value: number | null, main = false) =>
-    markup`<td data-value="${value ?? 1e9}"${main && markup` class="main"`}>${dbText(value)}</td>`
-  return markup`<tr data-number="${number}"><td data-value="${name}"><code>${name}</code> <small class="quiet">${operator}</small>${causes.length > 0 && details(causes, isOpen)}</td>
-<td data-value="${number}">${number}</td>${db(sqnrDb)}${db(ownDb, true)}<td class="hide-narrow" data-value="${cosine}">${cosine.toFixed(4)}</td><td class="hide-narrow" data-value="${dtype ?? 'float'}">${dtype ?? 'float'}</td></tr>`
+    markup`<td data-value="${value ?? exact}"${main && markup` class="main"`}>${dbText(value)}</td>`
+  return markup`<tbody data-number="${number}"><tr><td data-value="${name}"><code>${name}</code> <small class="quiet">${operator}</small></td>
+<td data-value="${number}">${number}</td>${db(sqnrDb)}${db(ownDb, true)}<td class="hide-narrow" data-value="${cosine}">${cosine.toFixed(4)}</td><td class="hide-narrow" data-value="${dtype ?? 'float'}">${dtype ?? 'float'}</td></tr>
+${causes.length > 0 && markup`<tr><td colspan="${columns.length}">${details(causes, isOpen)}</td></tr>`}</tbody>`
 }
 
 function details(causes: FidelityTensor['causes'], isOpen: boolean): Markup {
-  return markup`<details${isOpen && markup` open`}><summary>${causes.map(({ kind }) => kind.replaceAll('-', ' ')).join(', ')}</summary>
+  return markup`<details${isOpen && markup` open`}><summary${causes.every(({ kind }) => kind === 'accumulated') && markup` class="quiet"`}>${causes.map(({ kind }) => kind.replaceAll('-', ' ')).join(', ')}</summary>
 ${causes.map(({ sentence, remedies }) => markup`<p>${sentence}</p>${remedies.length > 0 && markup`<ul class="plain">${remedies.map(remedy)}</ul>`}`)}</details>`
 }
 

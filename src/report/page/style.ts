@@ -44,11 +44,12 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margi
 .note { border-left: 3px solid var(--warn); background: var(--warn-back); padding: 8px 14px; border-radius: 0 6px 6px 0; margin: 10px 0 0; font-size: 14px; overflow-wrap: anywhere; }
 .note.bad { border-color: var(--bad); background: var(--bad-back); color: inherit; } .note p { margin: 0; } .note p + p { margin-top: 2px; color: var(--quiet); }
 ul.plain { margin: 0; padding-left: 18px; font-size: 13.5px; } ul.plain li { margin-bottom: 4px; }
-.tensors { max-height: 640px; overflow: auto; margin-top: 14px; } .tensors thead th { position: sticky; top: 0; background: var(--card); z-index: 1; }
-.tensors td:first-child { overflow-wrap: anywhere; min-width: 150px; } .tensors small, .search small { display: block; } .found { outline: 2px solid var(--int8); outline-offset: -2px; }
+.tensors { overflow-x: auto; margin-top: 14px; } .tensors.tall { max-height: 80vh; overflow: auto; } .tall thead th { position: sticky; top: 0; background: var(--card); z-index: 1; }
+.sortable tbody > tr > * { border-bottom: 0; } .sortable tbody + tbody > tr:first-child > * { border-top: 1px solid var(--line); } .sortable tr + tr > td { padding-top: 0; }
+.tensors td:first-child { overflow-wrap: anywhere; min-width: 150px; } .search small { display: block; } .found { outline: 2px solid var(--int8); outline-offset: -2px; }
 .sortable th button { all: unset; cursor: pointer; padding: 2px 0; } .sortable th button:focus-visible, .tensors:focus-visible, summary:focus-visible { outline: 2px solid var(--float); outline-offset: 2px; border-radius: 3px; }
 .sortable th[aria-sort] button { color: var(--ink); } .sortable th[aria-sort="ascending"] button::after { content: " ▲"; } .sortable th[aria-sort="descending"] button::after { content: " ▼"; }
-details { margin-top: 4px; font-size: 13.5px; } summary { cursor: pointer; color: var(--warn); } details p { margin: 4px 0; } details ul { margin: 0 0 6px; }
+details { font-size: 13.5px; } summary { cursor: pointer; color: var(--warn); } summary.quiet { color: var(--quiet); } details p { margin: 4px 0; } details ul { margin: 0 0 6px; }
 .uplot { font-family: inherit; } .u-legend { width: auto; } .u-legend th, .u-legend td { border: 0; padding: 2px 4px; } .u-legend { color: var(--quiet); font-size: 12px; } .u-legend .u-marker { border-radius: 2px; }
 footer { color: var(--quiet); font-size: 12.5px; margin-top: 28px; }
 @media screen and (max-width: 940px) { .split { grid-template-columns: minmax(0, 1fr); gap: 22px; } }
@@ -56,5 +57,5 @@ footer { color: var(--quiet); font-size: 12.5px; margin-top: 28px; }
   table { font-size: 13.5px; } th, td { padding: 6px 4px; } .operators { grid-template-columns: minmax(0, 1fr); gap: 3px; } .operators .bars { margin-bottom: 9px; } .operators .name small { display: inline; margin-left: 6px; } .overview td:first-child { overflow-wrap: anywhere; min-width: 84px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } h1 { font-size: 21px; } .chart text { font-size: 15px; } .hide-narrow { display: none; } }
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --quiet: #444; --line: #ccc; --float: #2f6fc4; --int8: #d4690c;
   --good: #1a7f45; --warn: #8f5b00; --bad: #b3261e; --warn-back: #fff; --bad-back: #fff; --good-back: #fff; }
-  main { max-width: none; padding: 0; } table { font-size: 12.5px; } th, td { padding: 4px 5px; } .split { gap: 8px 28px; } .card { break-inside: auto; border-radius: 0; } figure, table, .note { break-inside: avoid; } .tensors { max-height: none; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+  main { max-width: none; padding: 0; } table { font-size: 12.5px; } th, td { padding: 4px 5px; } .split { gap: 8px 28px; } .card { break-inside: auto; border-radius: 0; } figure, table, .note { break-inside: avoid; } .tensors.tall { max-height: none; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `
