@@ -53,11 +53,10 @@ function decodeRows(outputs: Outputs, task: DetectionTask): Detection[] {
   const { boxes, scores } =
     spec.format === 'boxes-scores' ? separateRows(outputs, task) : joinedRows(outputs, task)
   const activated = activatedColumns(scores, spec.activation)
-  // a YOLOv5 row says first whether there is an object at all
-  const [objectness, classes] =
-    spec.format === 'yolo-v5'
-      ? [activated[0]!, activated.slice(1)]
-      : [null, activated.slice(spec.background ? 1 : 0)]
+  // a row of YOLOv5 and YOLOX says first whether there is an object at all
+  const [objectness, classes] = hasObjectness(spec)
+    ? [activated[0]!, activated.slice(1)]
+    : [null, activated.slice(spec.background ? 1 : 0)]
   const candidates = candidatesOf(classes, objectness, scores.count, spec)
   const rows = new Map<number, Box | null>()
   return candidates.flatMap(({ row, class: index, score }) => {
@@ -123,7 +122,7 @@ function joinedRows(outputs: Outputs, task: DetectionTask): { boxes: Rows; score
       ? chosen.map((choice) => outputOf(outputs, choice))
       : [...outputs.values()].filter(({ shape }) => squeezed(shape).length === 2)
   const ofBox = 4
-  const known = classes === null ? null : ofBox + classes + (spec.format === 'yolo-v5' ? 1 : 0)
+  const known = classes === null ? null : ofBox + classes + (hasObjectness(spec) ? 1 : 0)
   const whole = tensors.length === 1 ? rowsOf(tensors[0]!, known) : alignedRows(tensors)
   if (!whole || whole.columns.length <= ofBox)
     throw unreadable(
@@ -131,10 +130,40 @@ function joinedRows(outputs: Outputs, task: DetectionTask): { boxes: Rows; score
       outputs,
     )
   const { count, columns } = whole
-  return {
-    boxes: { count, columns: columns.slice(0, ofBox) },
-    scores: { count, columns: columns.slice(ofBox) },
+  const boxes = { count, columns: columns.slice(0, ofBox) }
+  const decoded = spec.format === 'yolox' ? gridBoxes(boxes, task) : boxes
+  if (!decoded)
+    throw unreadable(
+      `The output has not a box for each cell of YOLOX's grids at ${task.width}×${task.height}.`,
+      outputs,
+    )
+  return { boxes: decoded, scores: { count, columns: columns.slice(ofBox) } }
+}
+
+function hasObjectness({ format }: DetectionSpec): boolean {
+  return format === 'yolo-v5' || format === 'yolox'
+}
+
+const gridStrides = [8, 16, 32]
+
+/**
+ * Centres and sizes in pixels from YOLOX's offsets in cells and logarithms of sizes in cells, grids of stride 8, 16 and
+ * 32 one after the other (Ge et al., "YOLOX", 2021); null where their number does not fit the input.
+ */
+function gridBoxes({ count, columns }: Rows, { height, width }: DetectionTask): Rows | null {
+  const made = columns.map(() => new Float32Array(count))
+  let row = 0
+  for (const stride of gridStrides) {
+    const [down, across] = [Math.floor(height / stride), Math.floor(width / stride)]
+    if (row + down * across > count) return null
+    for (let cell = 0; cell < down * across; cell++, row++) {
+      made[0]![row] = (read(columns[0]!, row) + (cell % across)) * stride
+      made[1]![row] = (read(columns[1]!, row) + Math.floor(cell / across)) * stride
+      made[2]![row] = Math.exp(read(columns[2]!, row)) * stride
+      made[3]![row] = Math.exp(read(columns[3]!, row)) * stride
+    }
   }
+  return row === count ? { count, columns: made.map((values) => ({ values, start: 0, stride: 1 })) } : null
 }
 
 function separateRows(outputs: Outputs, { detection: { outputs: said }, classes }: DetectionTask) {

@@ -6,7 +6,7 @@ const share = z.number().min(0).max(1)
 /** How a detector's outputs are read: `detection` of a data.yaml. */
 export const detectionSchema = z
   .strictObject({
-    format: z.enum(['yolo-v8', 'yolo-v5', 'ssd-tflite', 'boxes-scores']),
+    format: z.enum(['yolo-v8', 'yolo-v5', 'yolox', 'ssd-tflite', 'boxes-scores']),
     /** Corners, or centre and size (`cxcywh`), or corner and size (`xywh`). */
     boxes: z.enum(['xyxy', 'yxyx', 'cxcywh', 'xywh']).optional(),
     /** In shares of the input's sides, or in its pixels. */
@@ -42,10 +42,11 @@ export const detectionSchema = z
     }
   })
 
-/** As Ultralytics' exports and validation, and TensorFlow's detection post-processing, have them. */
+/** As the exports and validations of Ultralytics and YOLOX, and TensorFlow's detection post-processing, have them. */
 const usualForms = {
   'yolo-v8': { boxes: 'cxcywh', coordinates: 'pixels', nmsIou: 0.7 },
   'yolo-v5': { boxes: 'cxcywh', coordinates: 'pixels', nmsIou: 0.6 },
+  yolox: { boxes: 'cxcywh', coordinates: 'pixels', nmsIou: 0.65 },
   'ssd-tflite': { boxes: 'yxyx', coordinates: 'normalized', nmsIou: null },
   'boxes-scores': { boxes: 'xyxy', coordinates: 'pixels', nmsIou: 0.6 },
 } as const

@@ -60,9 +60,8 @@ export function mixedConcats(graph: Graph, ranges: Ranges, dtype: QuantizedType 
     if (node.op.kind !== 'Concat') return []
     const seen = node.inputs.map((name) => (name === null ? null : rangeBehind(editor, ranges, name)))
     if (seen.length < 2 || !seen.every((range) => range !== null)) return []
-    const groups = groupsOf(seen, dtype)
-    if (groups.length === 1) return []
     const whole = unionOf(seen)
+    if (!seen.some((range) => isHurt(range, whole, dtype))) return []
     const spans = seen.map(spanOf).filter((span) => span > 0)
     return [
       {
@@ -76,7 +75,7 @@ export function mixedConcats(graph: Graph, ranges: Ranges, dtype: QuantizedType 
           sharedDb: fidelityDb(range, whole, dtype),
         })),
         spread: Math.max(...spans) / Math.min(...spans),
-        groups,
+        groups: groupsOf(seen, dtype),
         ...remedyOf(editor, node),
       },
     ]
@@ -85,7 +84,8 @@ export function mixedConcats(graph: Graph, ranges: Ranges, dtype: QuantizedType 
 
 /** For reports: what is wrong, in one sentence. */
 export function describeMixedConcat({ inputs, spread }: MixedConcat): string {
-  const worst = inputs.reduce((a, b) => (b.sharedDb - b.ownDb < a.sharedDb - a.ownDb ? b : a))
+  const hurt = inputs.filter(({ ownDb, sharedDb }) => isLoss(ownDb, sharedDb))
+  const worst = hurt.reduce((a, b) => (b.sharedDb < a.sharedDb ? b : a))
   const number = (value: number) => String(Number(value.toPrecision(3)))
   return `One scale for branches whose ranges differ ${number(spread)} times: ${worst.name} (${number(worst.min)} to ${number(worst.max)}) keeps ${worst.sharedDb.toFixed(0)} of ${worst.ownDb.toFixed(0)} dB.`
 }
@@ -104,8 +104,11 @@ function groupsOf(seen: readonly TensorRange[], dtype: QuantizedType): number[][
 }
 
 function isHurt(range: TensorRange, whole: Bounds, dtype: QuantizedType): boolean {
-  const shared = fidelityDb(range, whole, dtype)
-  return shared < leastSharedDb && fidelityDb(range, range, dtype) - shared > leastGainDb
+  return isLoss(fidelityDb(range, range, dtype), fidelityDb(range, whole, dtype))
+}
+
+function isLoss(ownDb: number, sharedDb: number): boolean {
+  return sharedDb < leastSharedDb && ownDb - sharedDb > leastGainDb
 }
 
 interface Bounds {

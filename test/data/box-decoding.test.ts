@@ -70,6 +70,26 @@ test('YOLOv5: the score is that of the object times that of the class', () => {
   )
 })
 
+test('YOLOX: offsets in cells of three grids, logarithms of sizes', () => {
+  // 64 × 32: grids of 8 × 4, 4 × 2 and 2 × 1 cells
+  const cells = Array.from({ length: 32 + 8 + 2 }, () => [0, 0, 0, 0, 0, 0])
+  cells[8 * 2 + 3] = [0.5, 0.25, Math.log(2), Math.log(1.5), 0.9, 0.5]
+  cells[32 + 8 + 1] = [0.5, 0.5, 0, Math.log(0.5), 1, 0.8]
+  const spec = { ...task({ format: 'yolox', ...said }, 1), width: 64, height: 32 }
+  const found = decodeDetections(outputs(tensor([1, 42, 6], cells.flat())), spec)
+  assert.deepEqual(
+    plain(found).map((row) => row.map((value) => Math.round(value! * 1e4) / 1e4)),
+    [
+      [32, 8, 64, 24, 0, 0.8],
+      [20, 12, 36, 24, 0, 0.45],
+    ],
+  )
+  assert.throws(
+    () => decodeDetections(outputs(tensor([1, 41, 6], cells.slice(1).flat())), spec),
+    errorOf('CONFIG_INVALID', { message: /grids at 64×32/ }),
+  )
+})
+
 test('normalized coordinates count in shares of the sides; every class above the threshold is a detection', () => {
   const normalized = rows.map(([x, y, w, h, ...scores]) => [
     x! / 200,

@@ -117,3 +117,51 @@ test('inside a network: slices part the branches again, a convolution does not',
   )
   assert.equal(mixedConcats(graph.finish(cropped), seen)[0]!.at, 'inside')
 })
+
+test('the head of YOLOv8: the last concatenation is found, with the arithmetic of boxes up to the distribution', () => {
+  const graph = new SmallGraph()
+  const x = graph.input('x', 1, 8, 4, 4)
+  const scale = graph.node(
+    { kind: 'Concat', axis: 1 },
+    [graph.conv(x, 64, {}, 'reg'), graph.conv(x, 3, {}, 'cls')],
+    'scale',
+  )
+  const flat = graph.node(reshape(1, 67, 16), [scale], 'flat')
+  const distances = graph.node(slice(1, 0, 64), [flat], 'distances')
+  const logits = graph.node(slice(1, 64, 67), [flat], 'logits')
+  const bins = graph.node(
+    { kind: 'Transpose', perm: [0, 2, 1, 3] },
+    [graph.node(reshape(1, 4, 16, 16), [distances], 'bins')],
+    'turned',
+  )
+  const expectation = graph.conv(
+    graph.node({ kind: 'Softmax', axis: 1 }, [bins], 'softmax'),
+    1,
+    { kernel: 1, bias: false },
+    'dfl',
+  )
+  const ltrb = graph.node(reshape(1, 4, 16), [expectation], 'ltrb')
+  const [near, far] = [graph.node(slice(1, 0, 2), [ltrb], 'near'), graph.node(slice(1, 2, 4), [ltrb], 'far')]
+  const anchors = graph.weights([1, 2, 16], 2, 2)
+  const binary = (fn: 'Add' | 'Sub' | 'Mul', a: string, b: string, name: string) =>
+    graph.node({ kind: 'Binary', fn }, [a, b], name)
+  const [first, second] = [binary('Sub', anchors, near, 'first'), binary('Add', far, anchors, 'second')]
+  const centre = binary('Mul', binary('Add', first, second, 'sum'), graph.constant([1], [0.5]), 'centre')
+  const size = binary('Sub', second, first, 'size')
+  const cells = graph.node({ kind: 'Concat', axis: 1 }, [centre, size], 'cells')
+  const boxes = binary('Mul', cells, graph.constant([1], [32]), 'boxes')
+  const scores = graph.node({ kind: 'Sigmoid' }, [logits], 'scores')
+  const whole = graph.finish(graph.node({ kind: 'Concat', axis: 1 }, [boxes, scores], 'head'))
+  const seen = ranges({
+    reg_out: { min: -4, max: 12 },
+    cls_out: { min: -14, max: 3 },
+    boxes_out: { min: 0, max: 640 },
+    centre_out: { min: 0, max: 20 },
+    size_out: { min: 0, max: 18 },
+  })
+  const [mixed, ...others] = mixedConcats(whole, seen)
+  assert.deepEqual([mixed!.node, mixed!.at, others.length], ['head', 'output', 0])
+  assert.deepEqual(mixed!.keepFloat, ['head_out'])
+  const decoding = ['boxes', 'cells', 'centre', 'sum', 'first', 'second', 'size', 'near', 'far', 'ltrb']
+  assert.deepEqual([...mixed!.decoding].sort(), decoding.map((name) => `${name}_out`).sort())
+})
