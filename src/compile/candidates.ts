@@ -2,22 +2,21 @@ import type { RuntimeNeed } from '../artifact/manifest.ts'
 import { engineOf } from '../execute/open.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
-import { calibrate, type CalibrateOptions } from '../quantize/calibrate.ts'
+import type { CalibrateOptions } from '../quantize/calibrate.ts'
 import { isStoredScheme } from '../quantize/stored-weights.ts'
 import type { Ranges } from '../quantize/ranges.ts'
 import type { Decision, Emitted, TargetOptions } from '../../targets/target.ts'
 import { type AccuracyLimit, accuracyLimitMissed, accuracyLimitOf } from './accuracy-limit.ts'
 import type { Board } from './board.ts'
+import { calibrateSamples } from './calibration.ts'
 import type { Prepared } from './compile.ts'
-import { executeGraph } from './execute-graph.ts'
 import { improvements } from './improvements/index.ts'
 import { mixedPrecision } from './improvements/mixed-precision.ts'
 import type { ImprovementContext } from './improvements/improvement.ts'
 import { compareQuality, type Quality } from './quality.ts'
-import { rangeChoices } from './range-choices.ts'
+import { needsHistograms, rangeChoices } from './range-choices.ts'
 import { RetainedSamples } from './retained-samples.ts'
 import { runnableOf } from './runnable.ts'
-import { samplesOf } from './samples.ts'
 import { type Made, makeTrial, type Trial } from './trial.ts'
 
 /** Something that was tried, with what it came to on the held-out samples. */
@@ -241,22 +240,19 @@ function finite(value: number): number | null {
 }
 
 async function calibrateFor(
-  { samples }: Prepared,
+  { samples: { calibration: samples }, recipe, calibrationCache = null }: Prepared,
   graph: Graph,
   board: Board,
   progress: Progress,
   options: Pick<CalibrateOptions, 'channelStatistics'> = {},
 ): Promise<Ranges> {
   const wanted = board.target.wantedTensors(graph, board.options)
-  progress.stage('calibrate', `${samples.calibration.indices.length} samples, ${wanted.length} tensors`)
-  const feeds = async function* () {
-    for await (const sample of samplesOf(samples.calibration, progress.signal)) yield sample.inputs
-  }
-  return calibrate(graph, executeGraph, feeds(), wanted, {
-    ...options,
+  progress.stage('calibrate', `${samples.indices.length} samples, ${wanted.length} tensors`)
+  const histograms = needsHistograms(recipe)
+  return calibrateSamples(
+    { ...options, graph, wanted, samples, histograms, cache: calibrationCache },
     progress,
-    total: samples.calibration.indices.length,
-  })
+  )
 }
 
 /** The float network as the target itself would run it: what the compiled one is measured against on a board. */

@@ -10,6 +10,7 @@ import { EdgewrightError } from '../error.ts'
 import type { Progress } from '../progress.ts'
 import type { CompilerHost, Decision, EmittedTensor } from '../../targets/target.ts'
 import { warnOverLimit } from './accuracy-limit.ts'
+import type { CalibrationCacheOptions } from './calibration-cache.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
 import { type Candidate, type Chosen, chooseCandidate, type Declined } from './candidates.ts'
 import { requireMemory } from './memory.ts'
@@ -28,6 +29,8 @@ export interface CompileRequest extends ModelRequest, BoardRequest {
   readonly calibrationData: string | undefined
   readonly metric: string | undefined
   readonly recipe: Recipe
+  /** Where results of calibrations are kept and looked up; null or absent: nowhere. */
+  readonly calibrationCache?: CalibrationCacheOptions | null
   /** Folder of the artifact; undefined: `artifacts/<model>-<profile>`. */
   readonly out: string | undefined
 }
@@ -37,6 +40,7 @@ export interface Prepared {
   readonly source: Source
   readonly samples: Samples
   readonly recipe: Recipe
+  readonly calibrationCache?: CalibrationCacheOptions | null
   makeMetric(): Promise<Metric>
   readonly float: Runnable
   close(): Promise<void>
@@ -96,7 +100,8 @@ export function requireKnownNodes({ source, recipe }: Pick<Prepared, 'source' | 
 
 /** The part of a compile that does not depend on the board. */
 export async function prepareCompile(
-  request: ModelRequest & Pick<CompileRequest, 'data' | 'calibrationData' | 'metric' | 'recipe'>,
+  request: ModelRequest &
+    Pick<CompileRequest, 'data' | 'calibrationData' | 'metric' | 'recipe' | 'calibrationCache'>,
   progress: Progress,
 ): Promise<Prepared> {
   const opened = await openSource(request, progress)
@@ -110,6 +115,7 @@ export async function prepareCompile(
     source,
     samples,
     recipe: request.recipe,
+    calibrationCache: request.calibrationCache ?? null,
     makeMetric: () => openMetric(request.metric ?? dataset.metric ?? 'top-1', dataset),
     float: {
       evaluator,

@@ -41,6 +41,11 @@ export function rangeChoices({ calibration, scheme, preset }: Recipe): RangeChoi
   ]
 }
 
+/** False where min and max are all that is looked at, which takes less time. */
+export function needsHistograms({ calibration, preset }: Recipe): boolean {
+  return preset !== 'fast' || (calibration.method !== 'auto' && calibration.method !== 'min-max')
+}
+
 function choice(activation: ActivationRangeMethod, weight: WeightRangeMethod): RangeChoice {
   return {
     name: `${describeRangeMethod(activation)} activations, ${weight} weights`,
