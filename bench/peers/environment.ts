@@ -1,19 +1,19 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256 } from '../../src/digest.ts'
-import { here, lab, pythonOf, type Runtime, venvOf } from './places.ts'
+import { type Environment, here, lab, pythonOf, venvOf } from './places.ts'
 import { run } from './process.ts'
 
 /** A virtual environment of the pinned requirements, made once for each version of their list. */
-export function requireVenv(runtime: Runtime): void {
-  const requirements = here(`requirements-${runtime}.txt`)
-  const stamp = join(venvOf(runtime), 'requirements.sha256')
+export function requireVenv(environment: Environment): void {
+  const requirements = here(`requirements-${environment}.txt`)
+  const stamp = join(venvOf(environment), 'requirements.sha256')
   const digest = sha256(readFileSync(requirements))
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return
-  console.error(`making ${venvOf(runtime)}`)
+  console.error(`making ${venvOf(environment)}`)
   mkdirSync(lab, { recursive: true })
-  run('python3', '-m', 'venv', venvOf(runtime))
-  run(pythonOf(runtime), '-m', 'pip', 'install', '--quiet', '--requirement', requirements)
+  run('python3', '-m', 'venv', venvOf(environment))
+  run(pythonOf(environment), '-m', 'pip', 'install', '--quiet', '--requirement', requirements)
   writeFileSync(stamp, digest)
 }
 

@@ -5,9 +5,9 @@ import time
 
 import numpy as np
 
-# a block is long against the clock and short against what disturbs the machine
-block_seconds = 0.02
-rounds = 40
+# a block is long against the clock and short against the turns that other processes take
+block_seconds = 0.005
+rounds = 120
 
 
 def main(open_model, arguments):

@@ -35,12 +35,12 @@ class Opened:
 
 class OpenedKeras:
     def __init__(self, path):
-        import tf_keras
+        import keras_file
 
-        self.model = tf_keras.models.load_model(path, compile=False)
+        self.model = keras_file.load(path)
 
     def run(self, x):
-        return self.model(x, training=False).numpy()
+        return np.array(self.model(x, training=False))
 
 
 main(lambda path: (OpenedKeras if path.endswith(".h5") else Opened)(path), sys.argv[1:])

@@ -12,9 +12,9 @@ import { fixturesMissing, repositoryRoot } from '../../test/fixtures.ts'
 import { type Comparison, compareNetwork } from './compare.ts'
 import { requireVenv } from './environment.ts'
 import { networks } from './networks.ts'
-import { here, runtimes } from './places.ts'
+import { type Environment, here, runtimes } from './places.ts'
 import { prepare } from './prepare.ts'
-import { peers } from './quantizers.ts'
+import { type Peer, peers } from './quantizers.ts'
 import { comparisonsMarkdown, settingsMarkdown } from './table.ts'
 
 const { values } = parseArgs({
@@ -32,19 +32,22 @@ const { values } = parseArgs({
 if (fixturesMissing) throw new Error(fixturesMissing)
 const chosenNetworks = chosen(values.only, networks)
 const chosenPeers = chosen(values.peers, peers)
-for (const runtime of runtimes) requireVenv(runtime)
+for (const environment of new Set<Environment>([...runtimes, ...chosenPeers.map((peer) => peer.environment)]))
+  requireVenv(environment)
 const say = (line: string) => console.error(line)
 const results = here('results.json')
+const choice = { peers: (peer: Peer) => chosenPeers.includes(peer), fresh: values.fresh, say }
 for (const network of chosenNetworks) {
   say(network.title)
-  const prepared = await prepare(network)
-  const comparison = await compareNetwork(network, prepared, {
-    peers: (peer) => chosenPeers.includes(peer),
-    fresh: values.fresh,
-    say,
-  })
-  console.log(`${comparisonsMarkdown([comparison])}\n`)
-  if (values.write) keep(comparison)
+  try {
+    const comparison = await compareNetwork(network, await prepare(network), choice)
+    console.log(`${comparisonsMarkdown([comparison])}\n`)
+    if (values.write) keep(comparison)
+  } catch (error) {
+    // the others can still be compared
+    say(`${(error as Error).stack}`)
+    process.exitCode = 1
+  }
 }
 
 function chosen<T extends { readonly name: string }>(

@@ -10,5 +10,9 @@ export const here = (file: string) => fileURLToPath(new URL(file, import.meta.ur
 export const runtimes = ['onnx', 'litert'] as const
 export type Runtime = (typeof runtimes)[number]
 
-export const venvOf = (runtime: Runtime) => join(lab, `venv-${runtime}`)
-export const pythonOf = (runtime: Runtime) => join(venvOf(runtime), 'bin', 'python')
+/** Python environments: a runtime with the quantizers that get along with it, and those that want others beside them. */
+export const environments = [...runtimes, 'aimet', 'modelopt'] as const
+export type Environment = (typeof environments)[number]
+
+export const venvOf = (environment: Environment) => join(lab, `venv-${environment}`)
+export const pythonOf = (environment: Environment) => join(venvOf(environment), 'bin', 'python')

@@ -9,7 +9,13 @@ export function run(command: string, ...args: string[]): string {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
     timeout: deadlineMs,
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', TF_ENABLE_ONEDNN_OPTS: '0', PYTHONWARNINGS: 'ignore' },
+    env: {
+      ...process.env,
+      TF_CPP_MIN_LOG_LEVEL: '2',
+      TF_ENABLE_ONEDNN_OPTS: '0',
+      PYTHONWARNINGS: 'ignore',
+      PYTHONDONTWRITEBYTECODE: '1',
+    },
   })
   if (status === 0) return stdout
   throw new Error(

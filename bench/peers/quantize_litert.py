@@ -1,6 +1,6 @@
 """Quantizes a TensorFlow Lite network with one peer, in a process of its own.
 
-quantize_litert.py PEER FLOAT.tflite KERAS.h5|- CALIBRATION.npy OUT.tflite
+quantize_litert.py PEER FLOAT.tflite|FLOAT.h5 CALIBRATION.npy OUT.tflite
 
 Prints one JSON line: seconds of the quantizer's own work (not of imports), and the process's peak memory.
 """
@@ -13,22 +13,18 @@ import time
 import numpy as np
 
 
-def tflite_converter():
+def tflite_converter(read):
+    """@param read from a path to a function of one input"""
     import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from rebuild_tf import function_of
-
-    def quantize(float_file, keras_file, data):
+    def quantize(float_file, data):
         spec = tf.TensorSpec([1, *data.shape[1:]], tf.float32)
-        if keras_file == "-":
-            function, keep = function_of(float_file)
-        else:
-            import tf_keras
-
-            keep = tf_keras.models.load_model(keras_file, compile=False)
-            function = lambda x: keep(x, training=False)
+        function = read(float_file)
         concrete = tf.function(function, input_signature=[spec]).get_concrete_function()
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], keep)
+        # by itself it does not freeze the variables of Keras 3
+        frozen = convert_variables_to_constants_v2(concrete)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([np.array(data[i : i + 1])] for i in range(len(data)))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -37,11 +33,27 @@ def tflite_converter():
     return quantize
 
 
+def from_tflite():
+    from rebuild_tf import function_of
+
+    return tflite_converter(function_of)
+
+
+def from_keras():
+    from keras_file import load
+
+    def function_of(path):
+        model = load(path)
+        return lambda x: model(x, training=False)
+
+    return tflite_converter(function_of)
+
+
 def ai_edge_quantizer(algorithm):
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
 
-    def quantize(float_file, _, data):
+    def quantize(float_file, data):
         ((key, signature),) = Interpreter(float_file).get_signature_list().items()
         (name,) = signature["inputs"]
         work = quantizer.Quantizer(float_file, float_in_and_out(recipe.AlgorithmName[algorithm]))
@@ -72,19 +84,19 @@ def float_in_and_out(algorithm):
 
 
 peers = {
-    "tflite-converter": tflite_converter,
-    "tflite-converter-keras": tflite_converter,
+    "tflite-converter": from_tflite,
+    "tflite-converter-keras": from_keras,
     "ai-edge-quantizer": lambda: ai_edge_quantizer("MIN_MAX_UNIFORM_QUANT"),
     "ai-edge-quantizer-octav": lambda: ai_edge_quantizer("OCTAV"),
     "ai-edge-quantizer-mse": lambda: ai_edge_quantizer("MSE"),
 }
 
 if __name__ == "__main__":
-    peer, float_file, keras_file, calibration, out = sys.argv[1:]
+    peer, float_file, calibration, out = sys.argv[1:]
     quantize = peers[peer]()
     data = np.load(calibration, mmap_mode="r")
     start = time.perf_counter()
-    quantized = quantize(float_file, keras_file, data)
+    quantized = quantize(float_file, data)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     with open(out, "wb") as file:

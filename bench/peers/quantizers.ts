@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { join } from 'node:path'
 import { recipeSchema } from '../../src/compile/recipe.ts'
 import { sha256, sha256OfFile } from '../../src/digest.ts'
-import { here, lab, pythonOf, type Runtime } from './places.ts'
+import { type Environment, here, lab, pythonOf, type Runtime } from './places.ts'
 import type { Prepared } from './prepare.ts'
 import { runForJson } from './process.ts'
 
@@ -22,21 +22,43 @@ export type Quantized =
 export interface Peer {
   readonly name: string
   readonly runtime: Runtime
+  readonly environment: Environment
+  /** What its file depends on, first the one that is run. */
+  readonly scripts: readonly [string, ...string[]]
   readonly setting: string
 }
 
+const onnx = { runtime: 'onnx', environment: 'onnx', scripts: ['quantize_onnx.py'] } as const
+const aimet = {
+  runtime: 'onnx',
+  environment: 'aimet',
+  scripts: ['quantize_aimet.py', 'quantize_onnx.py'],
+} as const
+const modelopt = {
+  runtime: 'onnx',
+  environment: 'modelopt',
+  scripts: ['quantize_modelopt.py', 'quantize_onnx.py'],
+} as const
+const litert = { runtime: 'litert', environment: 'litert', scripts: ['quantize_litert.py'] } as const
+const rebuilt = { ...litert, scripts: ['quantize_litert.py', 'rebuild_tf.py'] } as const
+const keras = { ...litert, scripts: ['quantize_litert.py', 'keras_file.py'] } as const
+
 export const peers: readonly Peer[] = [
-  { name: 'ort-minmax', runtime: 'onnx', setting: 'onnxruntime.quantization, min-max' },
-  { name: 'ort-percentile', runtime: 'onnx', setting: 'onnxruntime.quantization, percentile (99.999)' },
-  { name: 'ort-entropy', runtime: 'onnx', setting: 'onnxruntime.quantization, entropy' },
-  { name: 'nncf', runtime: 'onnx', setting: 'NNCF, fast bias correction (its default)' },
-  { name: 'nncf-full-bias', runtime: 'onnx', setting: 'NNCF, fast_bias_correction=False' },
-  { name: 'nncf-no-bias', runtime: 'onnx', setting: 'NNCF, no bias correction' },
-  { name: 'tflite-converter', runtime: 'litert', setting: 'TFLite converter, from the float .tflite' },
-  { name: 'tflite-converter-keras', runtime: 'litert', setting: 'TFLite converter, from the Keras file' },
-  { name: 'ai-edge-quantizer', runtime: 'litert', setting: 'ai-edge-quantizer, min-max' },
-  { name: 'ai-edge-quantizer-octav', runtime: 'litert', setting: 'ai-edge-quantizer, OCTAV' },
-  { name: 'ai-edge-quantizer-mse', runtime: 'litert', setting: 'ai-edge-quantizer, MSE' },
+  { name: 'ort-minmax', ...onnx, setting: 'onnxruntime.quantization, min-max' },
+  { name: 'ort-percentile', ...onnx, setting: 'onnxruntime.quantization, percentile (99.999)' },
+  { name: 'ort-entropy', ...onnx, setting: 'onnxruntime.quantization, entropy' },
+  { name: 'nncf', ...onnx, setting: 'NNCF, fast bias correction (its default)' },
+  { name: 'nncf-full-bias', ...onnx, setting: 'NNCF, fast_bias_correction=False' },
+  { name: 'nncf-no-bias', ...onnx, setting: 'NNCF, no bias correction' },
+  { name: 'aimet', ...aimet, setting: 'AIMET-ONNX, its default ranges' },
+  { name: 'aimet-cle', ...aimet, setting: 'AIMET-ONNX, the same after cross-layer equalization' },
+  { name: 'modelopt', ...modelopt, setting: 'NVIDIA ModelOpt, entropy (its default)' },
+  { name: 'modelopt-max', ...modelopt, setting: 'NVIDIA ModelOpt, max' },
+  { name: 'tflite-converter', ...rebuilt, setting: 'TFLite converter, from the float .tflite' },
+  { name: 'tflite-converter-keras', ...keras, setting: 'TFLite converter, from the Keras file' },
+  { name: 'ai-edge-quantizer', ...litert, setting: 'ai-edge-quantizer, min-max' },
+  { name: 'ai-edge-quantizer-octav', ...litert, setting: 'ai-edge-quantizer, OCTAV' },
+  { name: 'ai-edge-quantizer-mse', ...litert, setting: 'ai-edge-quantizer, MSE' },
 ]
 
 /** Ours: each preset where the recipe has them, else its defaults. */
@@ -52,19 +74,17 @@ export async function quantizeWithPeer(
   prepared: Prepared,
   fresh: boolean,
 ): Promise<Quantized | null> {
-  const inputs = prepared.inputs[peer.runtime]
-  const keras = peer.name.endsWith('-keras')
-  if (keras && prepared.keras === null) return null
-  const scripts = peer.runtime === 'onnx' ? ['quantize_onnx.py'] : ['quantize_litert.py', 'rebuild_tf.py']
+  const { float, calibration } = prepared.inputs[peer.runtime]
+  const model = peer.scripts.includes('keras_file.py') ? prepared.keras : float
+  if (model === null) return null
   const key = sha256(
     [
       peer.name,
-      ...(await Promise.all(
-        [inputs.float, inputs.calibration, ...(keras ? [prepared.keras!] : [])].map((path) =>
-          sha256OfFile(path),
-        ),
-      )),
-      ...[...scripts, `requirements-${peer.runtime}.txt`].map((name) => readFileSync(here(name), 'utf8')),
+      await sha256OfFile(model),
+      await sha256OfFile(calibration),
+      ...[...peer.scripts, `requirements-${peer.environment}.txt`].map((name) =>
+        readFileSync(here(name), 'utf8'),
+      ),
     ].join('\n'),
   ).slice(0, 16)
   const folder = join(lab, 'cache', `${peer.name}-${key}`)
@@ -73,15 +93,7 @@ export async function quantizeWithPeer(
   mkdirSync(folder, { recursive: true })
   const file = join(folder, `model.${extension[peer.runtime]}`)
   const made = attempt(peer.name, file, () =>
-    runForJson(
-      pythonOf(peer.runtime),
-      here(scripts[0]!),
-      peer.name,
-      inputs.float,
-      ...(peer.runtime === 'litert' ? [keras ? prepared.keras! : '-'] : []),
-      inputs.calibration,
-      file,
-    ),
+    runForJson(pythonOf(peer.environment), here(peer.scripts[0]), peer.name, model, calibration, file),
   )
   writeFileSync(`${stored}.part`, JSON.stringify(made))
   renameSync(`${stored}.part`, stored)

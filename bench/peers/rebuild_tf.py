@@ -14,7 +14,7 @@ padding_names = {schema.Padding.SAME: "SAME", schema.Padding.VALID: "VALID"}
 
 
 def function_of(path):
-    """@returns a function of one input, and the variables that it reads: their owner must outlive it"""
+    """@returns a function of one input"""
     with open(path, "rb") as file:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(file.read(), 0))
     graph = model.subgraphs[0]
@@ -35,7 +35,7 @@ def function_of(path):
             values[int(operator.outputs[0])] = operators[name](operator.builtinOptions, *given)
         return get(int(graph.outputs[0]))
 
-    return function, tf.Module()
+    return function
 
 
 def convolution(options, x, weights, bias=None):
