@@ -56,9 +56,10 @@ const leastGainDb = 6
  */
 export function mixedConcats(graph: Graph, ranges: Ranges, dtype: QuantizedType = 'int8'): MixedConcat[] {
   const editor = new GraphEditor(graph)
+  const seenOf = observations(graph, ranges)
   return graph.nodes.flatMap((node) => {
     if (node.op.kind !== 'Concat') return []
-    const seen = node.inputs.map((name) => (name === null ? null : rangeBehind(editor, ranges, name)))
+    const seen = node.inputs.map((name) => (name === null ? null : seenOf(name)))
     if (seen.length < 2 || !seen.every((range) => range !== null)) return []
     const whole = unionOf(seen)
     if (!seen.some((range) => isHurt(range, whole, dtype))) return []
@@ -143,32 +144,49 @@ const moves: ReadonlySet<OpKind> = new Set([
   ...(['Resize', 'DepthToSpace', 'SpaceToDepth', 'MaxPool', 'Convert'] as const),
 ])
 
-/** What was seen of a value, or of the one that it is a moved, clipped or squashed form of; null where nothing was. */
-function rangeBehind(editor: GraphEditor, ranges: Ranges, name: string): TensorRange | null {
-  const own = ranges.get(name)
-  if (own) return own
-  const { constant, type } = editor.value(name)
-  if (constant) return type.dtype === 'float32' ? rangeOfNumbers(name, numbersOf(constant)) : null
-  const node = editor.producer(name)
-  if (!node) return null
-  if (node.op.kind === 'Sigmoid' || node.op.kind === 'Softmax') return { min: 0, max: 1 }
-  const behind = (node.op.kind === 'Concat' ? node.inputs : node.inputs.slice(0, 1)).map((input) =>
-    input === null ? null : rangeBehind(editor, ranges, input),
-  )
-  if (!behind.every((range) => range !== null)) return null
-  if (node.op.kind === 'Concat') return unionOf(behind)
-  if (node.op.kind === 'Relu') return clipped(behind[0]!, { kind: 'Clip', min: 0, max: Infinity })
-  if (node.op.kind === 'Clip') return clipped(behind[0]!, node.op)
-  return moves.has(node.op.kind) ? behind[0]! : null
+/** What was seen of each value, or of the one that it is a moved, clipped or squashed form of; null where nothing was. */
+function observations({ nodes, values }: Graph, ranges: Ranges): (name: string) => TensorRange | null {
+  const derived = new Map<string, TensorRange | null>()
+  const seenOf = (name: string): TensorRange | null => {
+    const known = ranges.get(name) ?? derived.get(name)
+    if (known !== undefined) return known
+    const { constant, type } = values.get(name)!
+    const range = constant && type.dtype === 'float32' ? rangeOfNumbers(name, numbersOf(constant)) : null
+    derived.set(name, range)
+    return range
+  }
+  // in topological order: what a node reads is known before it
+  for (const node of nodes)
+    for (const output of node.outputs)
+      if (!ranges.has(output)) derived.set(output, derivedRange(node, seenOf))
+  return seenOf
 }
 
-function rangeOfNumbers(name: string, numbers: readonly number[]): TensorRange {
+function derivedRange(
+  { op, inputs }: Node,
+  seenOf: (name: string) => TensorRange | null,
+): TensorRange | null {
+  if (op.kind === 'Sigmoid' || op.kind === 'Softmax') return { min: 0, max: 1 }
+  if (op.kind === 'Concat') {
+    const seen = inputs.map((input) => (input === null ? null : seenOf(input)))
+    return seen.every((range) => range !== null) ? unionOf(seen) : null
+  }
+  const [input] = inputs
+  const passes = moves.has(op.kind) || op.kind === 'Relu' || op.kind === 'Clip'
+  const range = passes && input ? seenOf(input) : null
+  if (range === null || moves.has(op.kind)) return range
+  return op.kind === 'Clip' ? clipped(range, op) : clipped(range, { min: 0, max: Number.POSITIVE_INFINITY })
+}
+
+/** Null where no histogram can hold them: masks of infinities. */
+function rangeOfNumbers(name: string, numbers: readonly number[]): TensorRange | null {
+  if (!numbers.every(Number.isFinite)) return null
   const histogram = new Histogram(name)
   histogram.observe(Float32Array.from(numbers))
   return { min: histogram.min, max: histogram.max, histogram }
 }
 
-function clipped({ min, max }: Bounds, clip: OpOf<'Clip'>): TensorRange {
+function clipped({ min, max }: Bounds, clip: Bounds): TensorRange {
   return {
     min: Math.min(Math.max(min, clip.min), clip.max),
     max: Math.min(Math.max(max, clip.min), clip.max),

@@ -165,3 +165,18 @@ test('the head of YOLOv8: the last concatenation is found, with the arithmetic o
   const decoding = ['boxes', 'cells', 'centre', 'sum', 'first', 'second', 'size', 'near', 'far', 'ltrb']
   assert.deepEqual([...mixed!.decoding].sort(), decoding.map((name) => `${name}_out`).sort())
 })
+
+test('concatenations of themselves, forty deep, and a mask of infinities take no time', () => {
+  const graph = new SmallGraph()
+  const x = graph.input('x', 1, 1, 1, 1)
+  let value = graph.conv(x, 1, {}, 'a')
+  for (let depth = 0; depth < 20; depth++) {
+    const doubled = graph.node({ kind: 'Concat', axis: 1 }, [value, value], `join${depth}`)
+    value = graph.node(slice(1, 0, 1), [doubled], `back${depth}`)
+  }
+  for (let depth = 0; depth < 20; depth++)
+    value = graph.node({ kind: 'Concat', axis: 1 }, [value, value], `twice${depth}`)
+  const mask = graph.constant([1, 1, 1, 1], [Number.NEGATIVE_INFINITY])
+  const out = graph.node({ kind: 'Concat', axis: 1 }, [value, mask], 'masked')
+  assert.deepEqual(mixedConcats(graph.finish(out), ranges({ a_out: pixels })), [])
+})
