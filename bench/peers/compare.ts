@@ -98,7 +98,7 @@ async function floatOutputs(network: Network, prepared: Prepared): Promise<Outpu
     const [outputs] = await outputsOf(runtime, prepared, [file])
     reference ??= outputs!
     const difference = largestDifference(reference, outputs!)
-    if (difference > conversionTolerance)
+    if (!(difference <= conversionTolerance))
       throw new Error(`${network.name}: ${file} differs from ${prepared.original} by ${difference}`)
   }
   return reference!
