@@ -22,7 +22,11 @@ export function factsOf(
   const producers = new Map(
     made.trial.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node])),
   )
-  const concats = new Map(concatsOf(made.trial.graph, gathered).map((concat) => [concat.output, concat]))
+  const concats = new Map(
+    concatsOf(made.trial.graph, gathered).flatMap((concat) =>
+      [concat.output, ...hurtBranches(concat)].map((name) => [name, concat]),
+    ),
+  )
   return new Map(
     gathered.map((one) => {
       const { name, segment, meter } = one
@@ -192,6 +196,11 @@ function concatsOf(graph: Graph, gathered: readonly Gathered[]): MixedConcat[] {
   )
   const stored = gathered.find((one) => one.stored !== null)?.stored
   return stored ? mixedConcats(graph, ranges, stored.dtype) : []
+}
+
+/** A bit and more is lost. */
+function hurtBranches({ inputs }: MixedConcat): string[] {
+  return inputs.filter(({ ownDb, sharedDb }) => ownDb - sharedDb > 6).map(({ name }) => name)
 }
 
 function operandDbOf({ segment }: Gathered, byName: ReadonlyMap<string, Gathered>): number | null {
