@@ -32,9 +32,30 @@ interface RecordFile {
   readonly bigEndian: boolean
 }
 
-/** Fixed-size records of a file, read one at a time. The file's size was checked by the caller. */
+/** Records that are asked for in a row are read so many bytes at once: opening a file costs more than a small record. */
+const blockBytes = 2 ** 20
+
+/** Fixed-size records of a file, given one at a time. The file's size was checked by the caller. */
 export function recordFile(layout: RecordFile): StoredArray {
-  const { path, dtype, shape, start, recordBytes, strideBytes = recordBytes, width, bigEndian } = layout
+  const { path, dtype, shape, recordBytes, strideBytes = recordBytes, width, bigEndian } = layout
+  const inBlock = Math.max(1, Math.floor(blockBytes / strideBytes))
+  let last = Number.NaN
+  let block: { readonly first: number; readonly count: number; readonly bytes: Promise<Uint8Array> } | null =
+    null
+  const bytesAround = (index: number) => {
+    const known = block !== null && index >= block.first && index < block.first + block.count
+    const inARow = index > last && index - last < inBlock
+    last = index
+    if (known) return block!
+    const count = inARow ? Math.max(1, Math.min(inBlock, (shape[0] ?? 0) - index)) : 1
+    const read = { first: index, count, bytes: readRecords(layout, index, count) }
+    block = read
+    // what could not be read is tried again
+    read.bytes.catch(() => {
+      if (block === read) block = null
+    })
+    return read
+  }
   return {
     path,
     dtype,
@@ -43,21 +64,33 @@ export function recordFile(layout: RecordFile): StoredArray {
     // where in the file the samples are may be described elsewhere
     fingerprint: async () => `${await fingerprintOfFile(path)} ${JSON.stringify(layout)}`,
     async record(index) {
-      const bytes = new Uint8Array(recordBytes)
-      const file = await open(path, 'r')
-      try {
-        const { bytesRead } = await file.read(bytes, 0, recordBytes, start + index * strideBytes)
-        if (bytesRead !== recordBytes)
-          throw new EdgewrightError('DATA_BROKEN', 'The file ends in the middle of a sample.', {
-            where: path,
-            saw: `sample ${index}`,
-            hint: 'Fetch or make it again.',
-          })
-      } finally {
-        await file.close()
-      }
-      if (bigEndian && width > 1) swapBytes(bytes, width)
-      return bytes
+      const { first, bytes } = bytesAround(index)
+      const from = (index - first) * strideBytes
+      const own = (await bytes).slice(from, from + recordBytes)
+      if (own.length !== recordBytes)
+        throw new EdgewrightError('DATA_BROKEN', 'The file ends in the middle of a sample.', {
+          where: path,
+          saw: `sample ${index}`,
+          hint: 'Fetch or make it again.',
+        })
+      if (bigEndian && width > 1) swapBytes(own, width)
+      return own
     },
+  }
+}
+
+/** Fewer bytes where the file ends before. */
+async function readRecords(
+  { path, start, recordBytes, strideBytes = recordBytes }: RecordFile,
+  first: number,
+  count: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array((count - 1) * strideBytes + recordBytes)
+  const file = await open(path, 'r')
+  try {
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, start + first * strideBytes)
+    return bytes.subarray(0, bytesRead)
+  } finally {
+    await file.close()
   }
 }

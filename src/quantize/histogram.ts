@@ -61,8 +61,11 @@ export class Histogram {
     this.max = Math.max(this.max, max)
     this.sum += sum
     this.sumOfSquares += sumOfSquares
+    const exponent = exponentAbove(Math.max(-min, max))
+    // nothing to move yet
+    if (this.count === 0) this.exponent = exponent
+    else this.#reach(exponent)
     this.count += elements.length
-    this.#reach(exponentAbove(Math.max(-min, max)))
   }
 
   /** Adds counts of bins −8192 to 8191 of the width that this histogram has. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { zipSync } from 'fflate'
@@ -153,4 +153,37 @@ test('a value that an integer input cannot hold is an error, not saturated', asy
     { name: 'x', dtype: 'int8', shape: [1, 4] },
   ])
   await assert.rejects(dataset.sample(0), errorOf('DATA_BROKEN', { saw: /65504/ }))
+})
+
+test('samples come out alike whether they are asked for in a row, backwards, at once or twice', async (context) => {
+  const folder = await temporaryFolder(context)
+  const path = join(folder, 'many.npy')
+  const [samples, width] = [300, 3000]
+  const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${samples}, ${width}), }`.padEnd(117)
+  const numbers = Float32Array.from({ length: samples * width }, (_, i) => i)
+  const magic = Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, 118, 0])
+  await writeFile(path, Buffer.concat([magic, Buffer.from(`${header}\n`), Buffer.from(numbers.buffer)]))
+  const array = await openNpy(path)
+  const expectSample = async (index: number) => {
+    const record = await array.record(index)
+    const found = new Float32Array(record.buffer, record.byteOffset, width)
+    assert.deepEqual(
+      [record.length, found[0], found.at(-1)],
+      [4 * width, index * width, (index + 1) * width - 1],
+    )
+    // it is the caller's own: what is done to it is not seen again
+    found.fill(-1)
+  }
+  for (let index = 0; index < samples; index++) await expectSample(index)
+  for (let index = samples - 1; index >= 0; index -= 7) await expectSample(index)
+  await Promise.all(Array.from({ length: samples }, (_, index) => expectSample(index)))
+  for (const index of [5, 5, 6, 299, 0, 299]) await expectSample(index)
+})
+
+test('a file that was cut since it was opened is an error, not half a sample', async (context) => {
+  const path = await saved(context, 'int64', 'a.npy')
+  const array = await openNpy(path)
+  const { size } = await stat(path)
+  await truncate(path, size - 1)
+  await assert.rejects(array.record((array.shape[0] ?? 0) - 1), errorOf('DATA_BROKEN'))
 })
