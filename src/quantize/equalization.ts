@@ -17,7 +17,7 @@ export interface EqualizationProblem {
   readonly groups: number
   /** In the order of the network. */
   readonly tensors: readonly EqualizedTensor[]
-  /** By group: no scale below it. One of 1 or more holds the scale at 1. */
+  /** By group: no scale below it; 1 and more hold the scale at 1. */
   readonly least?: ArrayLike<number>
 }
 
@@ -44,7 +44,7 @@ export function equalizationScales(problem: EqualizationProblem): Float64Array {
   const stages = stagesOf(problem)
   for (let round = 0; round < mostRounds; round++) {
     let change = 0
-    for (const stage of stages) change = Math.max(change, balance(stage, scales, problem.least ?? []))
+    for (const stage of stages) change = Math.max(change, balance(stage, scales, problem))
     if (change < settledChange) break
   }
   return scales
@@ -78,7 +78,11 @@ function stagesOf({ groups, tensors }: EqualizationProblem): Stage[] {
 }
 
 /** One step of all groups of a stage towards balance. Returns the largest change of a scale's logarithm. */
-function balance({ groups, tensors }: Stage, scales: Float64Array, least: ArrayLike<number>): number {
+function balance(
+  { groups, tensors }: Stage,
+  scales: Float64Array,
+  { least = [] }: EqualizationProblem,
+): number {
   const divided = new LogMean(scales.length)
   const multiplied = new LogMean(scales.length)
   for (const tensor of tensors) addShares(tensor, scales, divided, multiplied)

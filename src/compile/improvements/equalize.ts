@@ -11,8 +11,6 @@ import type { Improvement, ImprovementContext, ProposedTrial } from './improveme
 
 /** A channel that calibration saw this near to a clip's bound may pass it in use. */
 const clipMargin = 1.1
-/** Share of an activation's elements that a clip may cut off for ReLU to be tried in its place. */
-const rarelyClipped = 1e-3
 
 /**
  * Cross-layer equalization over all groups of channels that can be scaled without changing the function. Clips stay:
@@ -30,43 +28,25 @@ export const equalize: Improvement = {
         declined: 'no layer in integers reads channels of another through operators that keep their scales',
       }
     const ranges = await withChannelPeaks(made, groups, context)
+    const least = leastScales(groups, ranges)
     const weights = layers.map(({ layer, perChannel }) => weightTensor(layer, perChannel))
-    const activations = activationTensors(groups, ranges)
-    const opened = context.recipe.preset === 'best' ? rareClips(groups, ranges) : new Set<string>()
-    const ways: readonly Way[] = [
-      { name: 'weights and activations', tensors: [...weights, ...activations], opened: new Set() },
-      { name: 'weights', tensors: weights, opened: new Set() },
-      {
-        name: `weights and activations, ReLU for ${opened.size} clips`,
-        tensors: [...weights, ...activations],
-        opened,
-      },
+    const ways = [
+      { name: 'weights and activations', tensors: [...weights, ...activationTensors(groups, ranges)] },
+      { name: 'weights', tensors: weights },
     ]
     const trials: ProposedTrial[] = []
-    for (const way of ways.filter(({ opened }, index) => index < 2 || opened.size > 0)) {
-      const scales = equalizationScales({
-        groups: groups.count,
-        tensors: way.tensors,
-        least: leastScales(groups, ranges, way.opened),
-      })
+    for (const { name, tensors } of ways) {
+      const scales = equalizationScales({ groups: groups.count, tensors, least })
       const scaled = scales.filter((scale) => scale !== 1).length
       if (scaled === 0) continue
-      const graph = scaleChannels(made.trial.graph, groups, { scales, openedClips: way.opened })
+      const graph = scaleChannels(made.trial.graph, groups, scales)
       trials.push({
-        name: `cross-layer equalization of ${scaled} channels by ${way.name}`,
+        name: `cross-layer equalization of ${scaled} channels by ${name}`,
         trial: { ...made.trial, graph, ranges: await context.calibrate(graph) },
       })
     }
-    return trials.length > 0 ? { trials } : { declined: 'the channels are in balance already' }
+    return trials.length > 0 ? { trials } : { declined: 'no channel can be scaled to a better balance' }
   },
-}
-
-interface Way {
-  /** What is brought into balance. */
-  readonly name: string
-  readonly tensors: readonly EqualizedTensor[]
-  /** Names of clips that become ReLU. */
-  readonly opened: ReadonlySet<string>
 }
 
 interface StoredLayer {
@@ -131,22 +111,17 @@ function peaksOf({ channelMin, channelMax }: TensorRange, channels: number): Flo
   return Float64Array.from(channelMax, (max, channel) => Math.max(max, -channelMin[channel]!))
 }
 
-/** Of each group how far it may be scaled up under its clips; 1 where a clip was seen to cut it off. */
-function leastScales(
-  { count, clips }: EqualizationGroups,
-  ranges: Ranges,
-  opened: ReadonlySet<string>,
-): Float64Array {
+/** Of each group how far it may be scaled up under its clips; 1 where a clip may have cut it off. */
+function leastScales({ count, clips }: EqualizationGroups, ranges: Ranges): Float64Array {
   const least = new Float64Array(count)
-  for (const { node, op, output, groups } of clips) {
-    if (opened.has(node.name)) continue
+  for (const { op, output, groups } of clips) {
     const { channelMin, channelMax } = ranges.get(output) ?? {}
     const known = channelMin?.length === groups.length && channelMax?.length === groups.length
     groups.forEach((group, channel) => {
-      const bounds = known
-        ? [boundShare(channelMax![channel]!, op.max), boundShare(channelMin![channel]!, op.min)]
-        : [1]
-      least[group] = Math.max(least[group]!, ...bounds)
+      const share = known
+        ? Math.max(boundShare(channelMax![channel]!, op.max), boundShare(channelMin![channel]!, op.min))
+        : 1
+      least[group] = Math.max(least[group]!, share)
     })
   }
   return least
@@ -155,18 +130,6 @@ function leastScales(
 /** The part of the way to a bound that was seen of a channel, with the margin. */
 function boundShare(seen: number, bound: number): number {
   return bound === 0 || !Number.isFinite(bound) ? 0 : Math.max(0, (clipMargin * seen) / bound)
-}
-
-/** ReLU6 that cut off something, but next to nothing. */
-function rareClips({ clips }: EqualizationGroups, ranges: Ranges): Set<string> {
-  const rare = clips.filter(({ op, output }) => {
-    const histogram = ranges.get(output)?.histogram
-    if (op.min !== 0 || !histogram) return false
-    const from = Math.floor(op.max / histogram.binWidth)
-    const atBound = histogram.positive.subarray(from).reduce((sum, count) => sum + count, 0)
-    return atBound > 0 && atBound < rarelyClipped * histogram.count
-  })
-  return new Set(rare.map(({ node }) => node.name))
 }
 
 /** The ranges of a trial with those of single channels wherever a group goes. */

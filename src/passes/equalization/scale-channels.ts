@@ -3,28 +3,18 @@ import type { Graph } from '../../graph/types.ts'
 import { replaceWeights } from '../weights.ts'
 import type { EqualizationGroups } from './groups.ts'
 
-export interface ChannelScales {
-  /** By group: what flows is divided by it. 1 for group 0. */
-  readonly scales: ArrayLike<number>
-  /** Clips, by node name, that become ReLU: what they cut off flows on. */
-  readonly openedClips: ReadonlySet<string>
-}
-
 /**
  * Divides the channels of each group by its scale: weights and biases that give them are divided, weights that read
- * them multiplied. The function stays what it is up to float rounding, bounded clips aside.
+ * them multiplied. The function stays what it is up to float rounding, where no bounded clip cuts off a scaled channel.
+ *
+ * @param scales by group, positive; 1 for group 0
  */
 export function scaleChannels(
   graph: Graph,
-  { layers, clips }: EqualizationGroups,
-  { scales, openedClips }: ChannelScales,
+  { layers }: EqualizationGroups,
+  scales: ArrayLike<number>,
 ): Graph {
   const editor = new GraphEditor(graph)
-  for (const { node, op } of clips)
-    if (openedClips.has(node.name))
-      editor.updateNode(node, {
-        op: op.min === 0 ? { kind: 'Relu' } : { ...op, max: Number.POSITIVE_INFINITY },
-      })
   for (const { linear, bias, inputs, outputs } of layers) {
     if (![...inputs, ...outputs].some((group) => scales[group] !== 1)) continue
     const numbers = linear.numbers.map(
