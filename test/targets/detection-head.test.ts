@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
 import { openMetric } from '../../src/data/metric.ts'
 import { openDataset } from '../../src/data/open.ts'
 import { taskAgreement } from '../../src/data/task-agreement.ts'
@@ -16,21 +19,26 @@ import { litert } from '../../targets/litert/index.ts'
 import { onnxruntime } from '../../targets/onnxruntime/index.ts'
 import type { Emitted, EmittedTensor, Target, TargetOptions } from '../../targets/target.ts'
 import { squareDetector, writeSquares } from '../data/square-detector.ts'
-import { temporaryFolder } from '../data/temporary.ts'
 import { evaluatorOf } from './litert/run.ts'
 import { sessionOf, x64Options } from './onnxruntime-run.ts'
 
-async function squares(context: TestContext): Promise<Dataset> {
-  const folder = await writeSquares(await temporaryFolder(context), 12)
-  return openDataset(folder, [{ name: 'picture', dtype: 'float32', shape: [1, 3, 640, 640] }], {})
-}
+let folder: string
+let dataset: Dataset
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'edgewright-squares-'))
+  await writeSquares(folder, 8)
+  const opened = await openDataset(
+    folder,
+    [{ name: 'picture', dtype: 'float32', shape: [1, 3, 640, 640] }],
+    {},
+  )
+  // decoded once for all passes
+  const samples = await Promise.all(Array.from({ length: 8 }, (_, index) => opened.sample(index)))
+  dataset = { ...opened, sample: async (index) => samples[index]! }
+})
+after(() => rm(folder, { recursive: true, force: true }))
 
-async function ranged(
-  target: Target,
-  graph: Graph,
-  dataset: Dataset,
-  options: TargetOptions,
-): Promise<Ranges> {
+async function ranged(target: Target, graph: Graph, options: TargetOptions): Promise<Ranges> {
   const feeds = await Promise.all([0, 1, 2, 3].map(async (index) => (await dataset.sample(index)).inputs))
   return calibrate(graph, evaluatorOf, feeds, target.wantedTensors(graph, options))
 }
@@ -41,7 +49,7 @@ async function run(target: Target, graph: Graph, ranges: Ranges, options: Target
 }
 
 /** mAP by labels and agreement with float over pictures that did not calibrate. */
-async function quality(dataset: Dataset, float: Pick<Evaluator, 'run'>, other: Pick<Evaluator, 'run'>) {
+async function quality(float: Pick<Evaluator, 'run'>, other: Pick<Evaluator, 'run'>) {
   const metric = await openMetric('map', dataset)
   const agreement = taskAgreement(dataset.task!)
   metric.start()
@@ -55,16 +63,15 @@ async function quality(dataset: Dataset, float: Pick<Evaluator, 'run'>, other: P
 }
 
 for (const target of [onnxruntime, litert])
-  test(`${target.name}: one scale for boxes and scores loses every object; float from there on brings them back`, async (context) => {
-    const dataset = await squares(context)
+  test(`${target.name}: one scale for boxes and scores loses every object; float from there on brings them back`, async () => {
     const float = await evaluatorOf(squareDetector())
     const graph = target.tailor?.(squareDetector(), x64Options) ?? squareDetector()
-    const ranges = await ranged(target, graph, dataset, x64Options)
-    const exact = await quality(dataset, float, float)
+    const ranges = await ranged(target, graph, x64Options)
+    const exact = await quality(float, float)
     assert.ok(exact.map > 0.99 && exact.agreement > 0.999, JSON.stringify(exact))
 
     const naive = await run(target, graph, ranges, x64Options)
-    const lost = await quality(dataset, float, naive.evaluator)
+    const lost = await quality(float, naive.evaluator)
     assert.ok(lost.map < 0.05 && lost.agreement < 0.05, JSON.stringify(lost))
 
     const mixed = mixedConcats(graph, ranges)
@@ -75,22 +82,21 @@ for (const target of [onnxruntime, litert])
     const options = { ...x64Options, keepFloat: mixed.flatMap(({ keepFloat }) => keepFloat) }
     // all that is needed was calibrated before it was known
     const mended = await run(target, graph, ranges, options)
-    const back = await quality(dataset, float, mended.evaluator)
+    const back = await quality(float, mended.evaluator)
     assert.ok(back.map > 0.8 && back.agreement > 0.8, JSON.stringify(back))
 
     const keepFloat = mixed.flatMap((concat) => [...concat.keepFloat, ...concat.decoding])
     const decoded = await run(target, graph, ranges, { ...x64Options, keepFloat })
-    const best = await quality(dataset, float, decoded.evaluator)
+    const best = await quality(float, decoded.evaluator)
     assert.ok(best.map > 0.95 && best.agreement > 0.95, JSON.stringify(best))
     for (const evaluator of [float, naive.evaluator, mended.evaluator, decoded.evaluator])
       await evaluator.close()
   })
 
-test('with integer outputs, an output for each group of branches keeps the scores', async (context) => {
-  const dataset = await squares(context)
+test('with integer outputs, an output for each group of branches keeps the scores', async () => {
   const options: TargetOptions = { ...x64Options, io: 'int8' }
   const whole = litert.tailor!(squareDetector(), options)
-  const mixed = mixedConcats(whole, await ranged(litert, whole, dataset, options))
+  const mixed = mixedConcats(whole, await ranged(litert, whole, options))
   const split = splitHeads(squareDetector(), mixed)
   assert.deepEqual([...split.replaced], [['head_out', ['flat_boxes_out', 'scores_out']]])
   const figures = []
@@ -100,10 +106,10 @@ test('with integer outputs, an output for each group of branches keeps the score
     const { emitted, evaluator } = await run(
       litert,
       tailored,
-      await ranged(litert, tailored, dataset, options),
+      await ranged(litert, tailored, options),
       options,
     )
-    figures.push(await quality(dataset, float, reals(emitted, evaluator)))
+    figures.push(await quality(float, reals(emitted, evaluator)))
     await float.close()
     await evaluator.close()
   }
