@@ -2,6 +2,16 @@ import { elementCount, type Tensor } from '../tensor.ts'
 import { type Box, type Detection, suppressNonMaxima } from './boxes.ts'
 import { floatsOf } from './elements.ts'
 import { outputOf, type Outputs, unreadable } from './output-choice.ts'
+import {
+  alignedRows,
+  type Column,
+  read,
+  type Rows,
+  rowsAcross,
+  rowsOf,
+  squeezed,
+  turned,
+} from './output-rows.ts'
 import type { DetectionSpec } from './task-schema.ts'
 import type { Task } from './types.ts'
 
@@ -28,19 +38,6 @@ export function decodeDetections(outputs: Outputs, task: DetectionTask): Detecti
 }
 
 // -- one row a box ---------------------------------------------------------------------------------------------------
-
-/** A matrix of boxes by attributes, whichever axis came first and however many outputs it was in. */
-interface Rows {
-  readonly count: number
-  readonly columns: readonly Column[]
-}
-
-/** One attribute of all boxes: that of a row is `values[start + row · stride]`. */
-interface Column {
-  readonly values: Float32Array
-  readonly start: number
-  readonly stride: number
-}
 
 interface Candidate {
   readonly row: number
@@ -88,10 +85,6 @@ function candidatesOf(
     }
   for (const one of best) if (one) found.push(one)
   return found.sort((a, b) => b.score - a.score).slice(0, candidateLimit)
-}
-
-function read({ values, start, stride }: Column, row: number): number {
-  return values[start + row * stride]!
 }
 
 function activatedColumns(
@@ -187,60 +180,6 @@ function scoresBeside({ count }: Rows, tensor: Tensor, classes: number | null): 
   // one score a box may come as [1, N]
   if (elementCount(tensor.shape) === count) return rowsAcross(tensor, count, 1)
   return [rowsOf(tensor, classes), turned(tensor)].find((rows) => rows?.count === count) ?? null
-}
-
-/** Rows of tensors that speak of the same boxes, those whose counts agree, side by side. */
-function alignedRows(tensors: readonly Tensor[]): Rows | null {
-  const [first, ...others] = tensors
-  if (!first) return null
-  for (const rows of [rowsOf(first, 4), turned(first)]) {
-    const parts = others.map((tensor) =>
-      [rowsOf(tensor, null), turned(tensor)].find((one) => one?.count === rows?.count),
-    )
-    if (rows && parts.every((part) => part))
-      return { count: rows.count, columns: [rows, ...parts].flatMap((part) => part!.columns) }
-  }
-  return null
-}
-
-/** A matrix with its attributes on the axis that has so many; where that is not known, on the shorter one. */
-function rowsOf(tensor: Tensor, attributes: number | null): Rows | null {
-  const [first, second] = squeezed(tensor.shape)
-  if (first === undefined || second === undefined) return null
-  const told = attributes !== null && (first === attributes) !== (second === attributes)
-  const across = told ? second === attributes : second <= first
-  return across ? rowsAcross(tensor, first, second) : rowsDown(tensor, first, second)
-}
-
-/** The other way than `rowsOf` guesses. */
-function turned(tensor: Tensor): Rows | null {
-  const [first, second] = squeezed(tensor.shape)
-  if (first === undefined || second === undefined) return null
-  return second <= first ? rowsDown(tensor, first, second) : rowsAcross(tensor, first, second)
-}
-
-/** [boxes, attributes]. */
-function rowsAcross({ dtype, data }: Tensor, count: number, attributes: number): Rows {
-  const values = floatsOf(dtype, data)
-  return {
-    count,
-    columns: Array.from({ length: attributes }, (_, start) => ({ values, start, stride: attributes })),
-  }
-}
-
-/** [attributes, boxes]. */
-function rowsDown({ dtype, data }: Tensor, attributes: number, count: number): Rows {
-  const values = floatsOf(dtype, data)
-  return {
-    count,
-    columns: Array.from({ length: attributes }, (_, index) => ({ values, start: index * count, stride: 1 })),
-  }
-}
-
-/** Without the axes of 1 in front. */
-function squeezed(shape: readonly number[]): readonly number[] {
-  const first = shape.findIndex((dimension) => dimension !== 1)
-  return shape.slice(Math.min(first === -1 ? shape.length : first, Math.max(0, shape.length - 2)))
 }
 
 // -- TensorFlow Lite's post-processing -------------------------------------------------------------------------------
