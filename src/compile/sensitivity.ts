@@ -70,7 +70,7 @@ export function inFloat(trial: Trial, values: readonly string[]): Trial {
  */
 export async function withRanges(
   trial: Trial,
-  groups: readonly PrecisionGroup[],
+  groups: readonly Pick<PrecisionGroup, 'values'>[],
   { board, calibration, progress }: Pick<Context, 'board' | 'calibration' | 'progress'>,
 ): Promise<Trial> {
   const missing = new Set<string>()

@@ -212,7 +212,7 @@ async function gainOf(
   progress: Progress,
 ): Promise<number | null> {
   progress.stage('try', option!)
-  const other = changed(made, board, change!)
+  const other = await changed(made, board, change!, prepared, progress)
   const after = await outputQuality(prepared, other.board, other.made, samples, progress)
   return finite(after.sqnrDb - before.sqnrDb)
 }

@@ -36,6 +36,7 @@ export async function gather(
   board: Board,
   samples: AsyncIterable<Sample> & { readonly length: number },
   progress: Progress,
+  elementsAtOnce = mostElements,
 ): Promise<Gathered[]> {
   const { graph } = made.trial
   const held = heldValues(made)
@@ -50,7 +51,7 @@ export async function gather(
     })
     return { name, segment: segments.get(name), stored, meter }
   })
-  const groups = groupsOf(graph, gathered)
+  const groups = groupsOf(graph, gathered, elementsAtOnce)
   for (const [index, group] of groups.entries()) {
     progress.stage(
       'diagnose',
@@ -86,12 +87,12 @@ function integerTypeOf({ dtype, quantization }: TensorType): IntegerType | null 
     : null
 }
 
-function groupsOf(graph: Graph, gathered: readonly Gathered[]): Gathered[][] {
+function groupsOf(graph: Graph, gathered: readonly Gathered[], most: number): Gathered[][] {
   const groups: Gathered[][] = []
   let elements = Number.POSITIVE_INFINITY
   for (const one of gathered) {
     const count = elementCount(graph.values.get(one.name)!.type.shape)
-    if (elements + count > mostElements) {
+    if (elements + count > most) {
       groups.push([])
       elements = 0
     }

@@ -4,18 +4,28 @@ import type { Board } from '../board.ts'
 import type { Prepared } from '../compile.ts'
 import { executeGraph } from '../execute-graph.ts'
 import { compareQuality, type Quality, type Runnable } from '../quality.ts'
-import type { RetainedSamples } from '../retained-samples.ts'
+import { RetainedSamples } from '../retained-samples.ts'
 import { runnableOf } from '../runnable.ts'
+import { inFloat, withRanges } from '../sensitivity.ts'
 import { type Made, makeTrial } from '../trial.ts'
 
+/** Calibration samples that are looked at where a change asks for ranges that the compile did not need. */
+const rangeSamples = 64
+
 /** The same network made with one thing done otherwise. */
-export function changed({ trial }: Made, board: Board, change: Change): { made: Made; board: Board } {
+export async function changed(
+  { trial }: Made,
+  board: Board,
+  change: Change,
+  { samples }: Prepared,
+  progress: Progress,
+): Promise<{ made: Made; board: Board }> {
   switch (change.kind) {
-    case 'keep-float':
-      return {
-        made: makeTrial({ ...trial, keepFloat: [...trial.keepFloat, ...change.names] }, board),
-        board,
-      }
+    case 'keep-float': {
+      const calibration = new RetainedSamples(samples.calibration, progress.signal, rangeSamples)
+      const ranged = await withRanges(trial, [{ values: change.names }], { board, calibration, progress })
+      return { made: makeTrial(inFloat(ranged, change.names), board), board }
+    }
     case 'min-max':
       return {
         made: makeTrial({ ...trial, activation: { kind: 'min-max' }, valueRanges: new Map() }, board),
