@@ -1,4 +1,5 @@
 import { classRanges } from './class-ranges.ts'
+import { biasesBySamples } from './correct-biases.ts'
 import { equalize } from './equalize.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
@@ -13,6 +14,7 @@ export const improvements: readonly Improvement[] = [
   classRanges,
   roundingByOutput,
   biasesAsTheyAre,
+  biasesBySamples,
   withoutHeadroom,
   mixedPrecision,
 ]
