@@ -20,6 +20,7 @@ export interface Row {
   readonly ours: boolean
   readonly bytes: number
   readonly seconds: number
+  readonly cpuSeconds: number
   readonly peakRssBytes: number
   readonly sqnrDb: number
   readonly agree: number | null
@@ -147,6 +148,7 @@ async function compareOn(
         ours: isOurs(one.name),
         bytes: one.bytes,
         seconds: one.seconds,
+        cpuSeconds: one.cpuSeconds,
         peakRssBytes: one.peakRssBytes,
         sqnrDb: quality.sqnrDb,
         agree: quality.agree,

@@ -30,6 +30,7 @@ const recipe = parseRecipe(
   'bench/peers',
 )
 const start = performance.now()
+const cpuStart = process.cpuUsage()
 await compileModel(
   {
     model,
@@ -45,4 +46,11 @@ await compileModel(
   silentProgress(),
 )
 const seconds = (performance.now() - start) / 1000
-console.log(JSON.stringify({ seconds, peakRssBytes: process.resourceUsage().maxRSS * 1024 }))
+const { user, system } = process.cpuUsage(cpuStart)
+console.log(
+  JSON.stringify({
+    seconds,
+    cpuSeconds: (user + system) / 1e6,
+    peakRssBytes: process.resourceUsage().maxRSS * 1024,
+  }),
+)

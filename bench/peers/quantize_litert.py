@@ -95,10 +95,10 @@ if __name__ == "__main__":
     peer, float_file, calibration, out = sys.argv[1:]
     quantize = peers[peer]()
     data = np.load(calibration, mmap_mode="r")
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     quantized = quantize(float_file, data)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     with open(out, "wb") as file:
         file.write(quantized)
-    print("\n" + json.dumps({"seconds": seconds, "peakRssBytes": peak}))
+    print("\n" + json.dumps({"seconds": seconds, "cpuSeconds": cpu_seconds, "peakRssBytes": peak}))

@@ -14,6 +14,8 @@ export type Quantized =
       readonly bytes: number
       /** Of the quantizer's own work: without imports. */
       readonly seconds: number
+      /** The same of all its threads, whatever else the machine did. */
+      readonly cpuSeconds: number
       readonly peakRssBytes: number
     }
   | { readonly name: string; readonly failure: string }
@@ -125,7 +127,7 @@ export function quantizeWithOurs(runtime: Runtime, preset: string, prepared: Pre
 function attempt(
   name: string,
   file: string,
-  work: () => { seconds: number; peakRssBytes: number },
+  work: () => { seconds: number; cpuSeconds: number; peakRssBytes: number },
 ): Quantized {
   try {
     return { name, file, ...work(), bytes: statSync(file).size }

@@ -4,12 +4,42 @@ import { peers } from './quantizers.ts'
 
 const runtimeNames: Record<Runtime, string> = { onnx: 'ONNX Runtime', litert: 'LiteRT' }
 
-/** The networks in the order of the bench, a section each. */
-export function comparisonsMarkdown(comparisons: readonly Comparison[]): string {
-  return comparisons.map(sectionOf).join('\n\n')
+/** A line for each network and runtime: ours beside the best of the peers in each figure. */
+export function summaryMarkdown(comparisons: readonly Comparison[]): string {
+  const head = [
+    'network',
+    'runtime',
+    'SQNR (dB)',
+    'best peer',
+    'agree',
+    'best peer',
+    'top-1',
+    'best peer',
+    'latency by the fastest peer',
+  ]
+  const rows = comparisons.flatMap((comparison) =>
+    runtimes.map((runtime) => {
+      const { rows } = comparison.runtimes[runtime]
+      const ours = rows.findLast((row) => row.ours)!
+      const { sqnr, alike, right, fastest } = bestOf(rows)
+      const accuracy = (row: Row) => (comparison.labelled > 0 ? percent(row.right, comparison.labelled) : '–')
+      return [
+        comparison.network,
+        runtimeNames[runtime],
+        ours.sqnrDb.toFixed(2),
+        `${sqnr.sqnrDb.toFixed(2)} ${sqnr.name}`,
+        likeness(ours),
+        `${likeness(alike)} ${alike.name}`,
+        accuracy(ours),
+        comparison.labelled > 0 ? `${accuracy(right)} ${right.name}` : '–',
+        `${fastest.oursToThis.toFixed(3)} ${fastest.name}`,
+      ]
+    }),
+  )
+  return markdownTable([head, ...rows])
 }
 
-function sectionOf(comparison: Comparison): string {
+export function sectionOf(comparison: Comparison): string {
   const { title, calibrationSamples, evaluationSamples, labelled, floatBytes, date } = comparison
   const judged =
     labelled === evaluationSamples
@@ -28,6 +58,7 @@ function sectionOf(comparison: Comparison): string {
         ...compared.failures.map(
           ({ name, failure }) => `- ${name} makes no file: \`${failure.slice(0, 160)}\``,
         ),
+        ...costOf(compared),
         verdictOf(compared),
       ]
     }),
@@ -53,6 +84,7 @@ function tableOf({ rows }: RuntimeComparison, { evaluationSamples, labelled }: C
     'latency (ms)',
     'ours / this',
     'made in (s)',
+    'CPU (s)',
     'peak (MB)',
   ]
   const cells = rows.map((row) => [
@@ -70,6 +102,7 @@ function tableOf({ rows }: RuntimeComparison, { evaluationSamples, labelled }: C
     ms(row.latencyNs),
     row.oursToThis.toFixed(3),
     row.seconds.toFixed(1),
+    row.cpuSeconds.toFixed(1),
     (row.peakRssBytes / 1e6).toFixed(0),
   ])
   return markdownTable([head, ...cells])
@@ -77,14 +110,9 @@ function tableOf({ rows }: RuntimeComparison, { evaluationSamples, labelled }: C
 
 /** What issue 4 asks for, and where a peer is ahead: of the last of our presets. */
 export function verdictOf({ rows }: RuntimeComparison): string {
-  const others = rows.filter(({ ours }) => !ours)
   const ours = rows.findLast((row) => row.ours)!
-  if (others.length === 0) return 'No peer was run.'
-  const best = (figure: (row: Row) => number) => others.reduce((a, b) => (figure(b) > figure(a) ? b : a))
-  const sqnr = best(({ sqnrDb }) => sqnrDb)
-  const agree = best((row) => row.agree ?? -row.scoreError!)
-  const right = best((row) => row.right)
-  const fastest = best(({ latencyNs }) => -latencyNs)
+  if (rows.every((row) => row.ours)) return 'No peer was run.'
+  const { sqnr, alike: agree, right, fastest } = bestOf(rows)
   const ahead = [
     ours.sqnrDb < sqnr.sqnrDb - 0.1 && `SQNR: ${sqnr.name} by ${(sqnr.sqnrDb - ours.sqnrDb).toFixed(2)} dB`,
     ours.agree !== null &&
@@ -100,6 +128,36 @@ export function verdictOf({ rows }: RuntimeComparison): string {
   return ahead.length === 0
     ? `No peer is ahead of ${ours.name}.`
     : `**A peer is ahead of ${ours.name}:** ${ahead.join('; ')}.`
+}
+
+/** The best peer in each figure. */
+function bestOf(rows: readonly Row[]): Record<'sqnr' | 'alike' | 'right' | 'fastest', Row> {
+  const others = rows.filter(({ ours }) => !ours)
+  const best = (figure: (row: Row) => number) => others.reduce((a, b) => (figure(b) > figure(a) ? b : a))
+  return {
+    sqnr: best(({ sqnrDb }) => sqnrDb),
+    alike: best((row) => row.agree ?? -row.scoreError!),
+    right: best((row) => row.right),
+    fastest: best(({ oursToThis }) => oursToThis),
+  }
+}
+
+const likeness = ({ agree, scoreError }: Row) => `${agree ?? scoreError!.toPrecision(3)}`
+
+/** What issue 4 asks of time and memory, where the two calibrators that it names were run. */
+function costOf({ rows }: RuntimeComparison): string[] {
+  const lines = ['ort-minmax', 'ort-percentile'].flatMap((name) => {
+    const peer = rows.find((row) => row.name === name)
+    if (!peer) return []
+    const shares = rows
+      .filter(({ ours }) => ours)
+      .map(
+        (row) =>
+          `${row.name} ${(row.seconds / peer.seconds).toFixed(2)} of the time (CPU ${(row.cpuSeconds / peer.cpuSeconds).toFixed(2)}) and ${(row.peakRssBytes / peer.peakRssBytes).toFixed(2)} of the memory`,
+      )
+    return [`- Beside ${name}: ${shares.join('; ')}.`]
+  })
+  return lines.length > 0 ? [lines.join('\n')] : []
 }
 
 export function settingsMarkdown(): string {

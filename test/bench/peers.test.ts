@@ -9,6 +9,7 @@ const row = (name: string, differs: Partial<Row> = {}): Row => ({
   ours: name.startsWith('edgewright'),
   bytes: 1000,
   seconds: 1,
+  cpuSeconds: 1,
   peakRssBytes: 1e6,
   sqnrDb: 20,
   agree: 95,
