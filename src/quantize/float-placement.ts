@@ -3,11 +3,13 @@ import { elementCount } from '../tensor.ts'
 import type { PrecisionGroup } from './precision-groups.ts'
 
 /**
- * What a float operator costs beyond an integer one, in integer multiply-accumulates: float takes about three times as
- * long for each on the CPUs that have dot products of bytes, and a conversion goes over memory for each element. Only
- * the order of groups depends on these.
+ * What a float operator costs beyond an integer one, in integer multiply-accumulates, by order of magnitude: float takes
+ * about three times as long for each on CPUs with dot products of bytes; a weight is three bytes more to read each time,
+ * which is all that counts in a fully connected layer; a conversion goes over memory for each element. Only the order of
+ * groups depends on these.
  */
 const perFloatMac = 2
+const perFloatWeight = 12
 const perConvertedElement = 16
 
 /** Groups that add less than this share of the noise wait until those that add more are in float. */
@@ -85,7 +87,8 @@ export class PlacementCost {
         sum + this.#converted(this.#values[at]!, after) - this.#converted(this.#values[at]!, before),
       0,
     )
-    return perFloatMac * this.#groups[group]!.macs + perConvertedElement * conversions
+    const { macs, weights } = this.#groups[group]!
+    return perFloatMac * macs + perFloatWeight * weights + perConvertedElement * conversions
   }
 
   /** Elements converted of one value. */

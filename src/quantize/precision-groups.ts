@@ -10,6 +10,8 @@ export interface PrecisionGroup {
   /** The values that they make, by which a target is told to keep them in float. */
   readonly values: readonly string[]
   readonly macs: number
+  /** Elements of the kernels and matrices that they read. */
+  readonly weights: number
 }
 
 /**
@@ -37,7 +39,15 @@ export function precisionGroups(graph: Graph, typed: TypedForm): PrecisionGroup[
     nodes,
     values: nodes.flatMap(({ outputs }) => outputs),
     macs: nodes.reduce((sum, node) => sum + macsOf(node, graph), 0),
+    weights: nodes.reduce((sum, node) => sum + weightsOf(node, graph), 0),
   }))
+}
+
+function weightsOf(node: Node, graph: Graph): number {
+  return node.inputs.reduce((sum, name) => {
+    const shape = graph.values.get(name ?? '')?.constant?.shape ?? []
+    return shape.length > 1 ? sum + elementCount(shape) : sum
+  }, 0)
 }
 
 /** A value that the typed network does not hold: the operator that makes it does what reads it too. */

@@ -4,14 +4,16 @@ import { macsOf } from '../../src/graph/macs.ts'
 import type { Graph } from '../../src/graph/types.ts'
 import { floatOrder, PlacementCost } from '../../src/quantize/float-placement.ts'
 import type { PrecisionGroup } from '../../src/quantize/precision-groups.ts'
+import { elementCount } from '../../src/tensor.ts'
 import { SmallGraph } from '../targets/small-graphs.ts'
 
 const real = { realBoundary: true }
 
-/** So many layers of n×n in a row, each a group. */
+/** Matrix products in a row, each a group, over so many rows. */
+const rows = 64
 function chain(...widths: readonly number[]): { graph: Graph; groups: PrecisionGroup[] } {
   const small = new SmallGraph()
-  let last = small.input('x', 1, widths[0]!)
+  let last = small.input('x', rows, widths[0]!)
   for (const [i, width] of widths.slice(1).entries())
     last = small.node({ kind: 'MatMul' }, [last, small.weights([widths[i]!, width])], `layer${i}`)
   const graph = small.finish(last)
@@ -19,19 +21,24 @@ function chain(...widths: readonly number[]): { graph: Graph; groups: PrecisionG
 }
 
 function groupsOf(graph: Graph): PrecisionGroup[] {
-  return graph.nodes.map((node) => ({ nodes: [node], values: node.outputs, macs: macsOf(node, graph) }))
+  return graph.nodes.map((node) => ({
+    nodes: [node],
+    values: node.outputs,
+    macs: macsOf(node, graph),
+    weights: elementCount(graph.values.get(node.inputs[1]!)?.constant?.shape ?? [0]),
+  }))
 }
 
-test('a float layer costs its multiply-accumulates and the conversions at its borders', () => {
+test('a float layer costs its multiply-accumulates, its weights and the conversions at its borders', () => {
   const { graph, groups } = chain(10, 20, 30, 40)
   const cost = new PlacementCost(graph, groups, real)
   // in integers alone: x is converted before and the output after; in the middle both sides of it are
-  assert.equal(cost.of(1, []), 2 * 600 + 16 * (20 + 30))
+  assert.equal(cost.of(1, []), rows * (2 * 600 + 16 * (20 + 30)) + 12 * 600)
   // the first one takes the conversion of x along
-  assert.equal(cost.of(0, []), 2 * 200 + 16 * (20 - 10))
-  assert.equal(cost.of(1, [0]), 2 * 600 + 16 * (30 - 20))
+  assert.equal(cost.of(0, []), rows * (2 * 200 + 16 * (20 - 10)) + 12 * 200)
+  assert.equal(cost.of(1, [0]), rows * (2 * 600 + 16 * (30 - 20)) + 12 * 600)
   // between two in float, it saves what stood at both of its sides
-  assert.equal(cost.of(1, [0, 2]), 2 * 600 - 16 * (20 + 30))
+  assert.equal(cost.of(1, [0, 2]), rows * (2 * 600 - 16 * (20 + 30)) + 12 * 600)
 })
 
 test('costs of one group after the other add up to the same, whatever the order', () => {
@@ -53,7 +60,8 @@ test('costs of one group after the other add up to the same, whatever the order'
   ])
     assert.equal(total(order), expected)
   // all in float: no conversion is left of x (48), sum (64) and head (32)
-  assert.equal(expected, 2 * groups.reduce((all, { macs }) => all + macs, 0) - 16 * (48 + 64 + 32))
+  const layers = groups.reduce((all, { macs, weights }) => all + 2 * macs + 12 * weights, 0)
+  assert.equal(expected, layers - 16 * (48 + 64 + 32))
 })
 
 test('the most noise for its cost goes first', () => {
