@@ -11,8 +11,12 @@ const load = (path) => import(pathToFileURL(join(folder, 'dist', 'src', path)).h
 const { compileModel } = await load('compile/compile.js')
 const { parseRecipe } = await load('compile/recipe.js')
 const { silentProgress } = await load('progress.js')
+await import('onnxruntime-node')
 const request = JSON.parse(written)
 const start = performance.now()
+const cpuStart = process.cpuUsage()
 await compileModel({ ...request, recipe: parseRecipe(request.recipe, 'bench') }, silentProgress())
 const seconds = (performance.now() - start) / 1000
-console.log(JSON.stringify({ seconds, peakRssBytes: process.resourceUsage().maxRSS * 1024 }))
+const { user, system } = process.cpuUsage(cpuStart)
+const cpuSeconds = (user + system) / 1e6
+console.log(JSON.stringify({ seconds, cpuSeconds, peakRssBytes: process.resourceUsage().maxRSS * 1024 }))
