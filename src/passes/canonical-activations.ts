@@ -2,12 +2,13 @@ import { numbersOf } from '../graph/constant.ts'
 import { GraphEditor } from '../graph/edit.ts'
 import type { Op } from '../graph/ops.ts'
 import type { Node } from '../graph/types.ts'
+import { recognizeGelu } from './gelu.ts'
 import { constantSide, onlyReader, requiresFloat, rewriteAll } from './match.ts'
 import type { Pass } from './pass.ts'
 
 /**
  * Activations spelled out by exporters become one operator: Max and Min with a number are Relu and Clip,
- * x · HardSigmoid(x) and x · clip(x + 3, 0, 6) / 6 are HardSwish.
+ * x · HardSigmoid(x) and x · clip(x + 3, 0, 6) / 6 are HardSwish, x · (1 + erf(x / √2)) / 2 is Gelu.
  */
 export const canonicalActivations: Pass = {
   name: 'canonical-activations',
@@ -16,7 +17,11 @@ export const canonicalActivations: Pass = {
     const editor = new GraphEditor(graph)
     const changed = rewriteAll(
       editor,
-      (node) => asClip(editor, node) || mergeClips(editor, node) || asHardSwish(editor, node),
+      (node) =>
+        asClip(editor, node) ||
+        mergeClips(editor, node) ||
+        asHardSwish(editor, node) ||
+        recognizeGelu(editor, node),
     )
     return { graph: changed === 0 ? graph : editor.finish(), changed, notes: [] }
   },

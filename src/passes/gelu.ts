@@ -1,8 +1,7 @@
-import { numbersOf } from '../../../src/graph/constant.ts'
-import type { GraphEditor } from '../../../src/graph/edit.ts'
-import type { Node } from '../../../src/graph/types.ts'
-import { constantSide, onlyReader } from '../../../src/passes/match.ts'
-import { put } from './build.ts'
+import { numbersOf } from '../graph/constant.ts'
+import type { GraphEditor } from '../graph/edit.ts'
+import type { Node } from '../graph/types.ts'
+import { constantSide, onlyReader } from './match.ts'
 
 /** x · (1 + erf(x / √2)) · ½ in either order of its factors, as exporters spell Gelu. */
 export function recognizeGelu(editor: GraphEditor, node: Node): boolean {
@@ -15,7 +14,7 @@ export function recognizeGelu(editor: GraphEditor, node: Node): boolean {
       const x =
         gatedBy(editor, product.inputs[0]!, product.inputs[1]!) ??
         gatedBy(editor, product.inputs[1]!, product.inputs[0]!)
-      if (x !== null) return put(editor, node, { kind: 'Gelu', approximate: 'none' }, [x])
+      if (x !== null) return becomes(editor, node, x)
     }
     // (x · ½) · gate, and x · (gate · ½)
     for (const [scaled, other] of [
@@ -26,10 +25,15 @@ export function recognizeGelu(editor: GraphEditor, node: Node): boolean {
       const factor = producer && isBinary(producer, 'Mul') ? scalarFactor(editor, producer) : null
       if (!factor || !close(factor.value, 0.5)) continue
       const x = gatedBy(editor, factor.other, other) ?? gatedBy(editor, other, factor.other)
-      if (x !== null) return put(editor, node, { kind: 'Gelu', approximate: 'none' }, [x])
+      if (x !== null) return becomes(editor, node, x)
     }
   }
   return false
+}
+
+function becomes(editor: GraphEditor, node: Node, x: string): true {
+  editor.updateNode(node, { op: { kind: 'Gelu', approximate: 'none' }, inputs: [x] })
+  return true
 }
 
 /** x where `gate` is 1 + erf(x / √2). */
