@@ -182,6 +182,8 @@ for (const width of [360, 820, 1400])
       tensors: fidelity.tensors.map((one) => ({ ...one, name: `${one.name}/${'block/'.repeat(20)}` })),
     }
     const { page, trouble } = await open(renderDiagnosis({ ...document, diagnosis: long }), width)
+    await page.locator('.fidelity .u-over').hover({ position: { x: 60, y: 30 } })
+    assert.match(await page.locator('.u-legend').innerText(), /block/)
     const overflow = await page.evaluate<string[]>(
       `[document.documentElement, ...document.querySelectorAll('.card, .tensors, figure, .u-legend')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + '.' + e.className)`,
     )

@@ -38,11 +38,13 @@ export const diagnose: Command = {
     ['diagnose net.onnx --data samples/ --try 3 --report out.html', 'With remedies tried'],
   ],
   async run(args, context) {
-    const [{ diagnoseModel, fewSamples }, { remakingOf }, { renderFidelity }] = await Promise.all([
-      import('../../compile/diagnose/diagnose.ts'),
-      import('../../compile/diagnose/subject.ts'),
-      import('../../report/fidelity-table.ts'),
-    ])
+    const [{ diagnoseModel, fewSamples }, { remakingOf }, { renderFidelity }, { printable }] =
+      await Promise.all([
+        import('../../compile/diagnose/diagnose.ts'),
+        import('../../compile/diagnose/subject.ts'),
+        import('../../report/fidelity-table.ts'),
+        import('../../report/format.ts'),
+      ])
     const subject = text(args, 'subject')!
     const remaking = await remakingOf(subject)
     const diagnosed = await diagnoseModel(
@@ -77,7 +79,7 @@ export const diagnose: Command = {
     return {
       json: document,
       text: [
-        `${model.path}  ${scheme} for ${profile} on ${target}`,
+        printable(`${model.path}  ${scheme} for ${profile} on ${target}`),
         table,
         ...(report ? ['', `report    ${resolve(report)}`] : []),
       ].join('\n'),

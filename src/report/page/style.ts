@@ -46,7 +46,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margi
 ul.plain { margin: 0; padding-left: 18px; font-size: 13.5px; } ul.plain li { margin-bottom: 4px; }
 .tensors { overflow-x: auto; margin-top: 14px; } .tensors.tall { max-height: 80vh; overflow: auto; } .tall thead th { position: sticky; top: 0; background: var(--card); z-index: 1; }
 .sortable tbody > tr > * { border-bottom: 0; } .sortable tbody + tbody > tr:first-child > * { border-top: 1px solid var(--line); } .sortable tr + tr > td { padding-top: 0; }
-.tensors td:first-child { overflow-wrap: anywhere; min-width: 150px; } .search small { display: block; } .found { outline: 2px solid var(--int8); outline-offset: -2px; }
+.tensors td:first-child { overflow-wrap: anywhere; min-width: 150px; } .search small { display: block; } .found > tr > td { background: var(--warn-back); } .fidelity .u-legend { min-height: 3.2em; } .fidelity .u-legend th, .fidelity .u-legend td { text-align: center; white-space: normal; overflow-wrap: anywhere; } .fidelity .u-legend tr { max-width: 100%; }
 .sortable th button { all: unset; cursor: pointer; padding: 2px 0; } .sortable th button:focus-visible, .tensors:focus-visible, summary:focus-visible { outline: 2px solid var(--float); outline-offset: 2px; border-radius: 3px; }
 .sortable th[aria-sort] button { color: var(--ink); } .sortable th[aria-sort="ascending"] button::after { content: " ▲"; } .sortable th[aria-sort="descending"] button::after { content: " ▼"; }
 details { font-size: 13.5px; } summary { cursor: pointer; color: var(--warn); } summary.quiet { color: var(--quiet); } details p { margin: 4px 0; } details ul { margin: 0 0 6px; }
