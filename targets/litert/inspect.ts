@@ -97,9 +97,12 @@ function onXnnpack(graph: Graph, node: Node, options: TargetOptions): Row | null
   }
 }
 
-/** Of the operators that one became, the row that costs most. */
+/** Of the operators that one became, the row that costs most; of several in float, the one that has to be. */
 function worst(rows: readonly Row[]): Row {
-  const cost = (row: Row) =>
-    row.placement === 'unsupported' ? 3 : row.precision === 'float' ? 2 : row.reason ? 1 : 0
+  const cost = (row: Row) => {
+    if (row.placement === 'unsupported') return 4
+    if (row.precision === 'float') return row.basis === 'documented' ? 3 : 2
+    return row.reason ? 1 : 0
+  }
   return rows.reduce((a, b) => (cost(b) > cost(a) ? b : a))
 }

@@ -1,5 +1,6 @@
 import { GraphEditor } from '../../src/graph/edit.ts'
 import type { Graph, Node } from '../../src/graph/types.ts'
+import { joinFloatIslands } from '../float-islands.ts'
 import type { Basis, Decision, TargetOptions } from '../target.ts'
 import { brokenConstraint, fileConstraints, kernelConstraints } from './constraints.ts'
 import {
@@ -46,6 +47,7 @@ export function planGraph(graph: Graph, options: TargetOptions, activation: Acti
   const placements = new Map<Node, PlannedNode>()
   const decisions: Decision[] = []
   for (const node of graph.nodes) placements.set(node, capability(node, graph, options))
+  joinIslands(graph, placements, options)
   const fused = fuseClips(graph, index, placements, activation)
   leaveTailInFloat(graph, index, placements, options)
   dropLonelyRegions(graph, index, placements, decisions)
@@ -130,6 +132,15 @@ function capability(node: Node, graph: Graph, options: TargetOptions): PlannedNo
     own ?? broken.constraint.remedy ?? null,
     broken.constraint.basis,
   )
+}
+
+/** What stands beside operators that have to run on reals, where no more tensors are converted for it. */
+function joinIslands(graph: Graph, placements: Map<Node, PlannedNode>, { io }: TargetOptions): void {
+  const isFloat = (node: Node) => placements.get(node)!.how === 'float'
+  const reason =
+    'It stands beside operators that run on reals: no more conversions there, and fewer roundings.'
+  for (const node of joinFloatIslands(graph, isFloat, io === 'float'))
+    placements.set(node, inFloat(placements.get(node)!.signature, reason, null, 'observed'))
 }
 
 function inFloat(

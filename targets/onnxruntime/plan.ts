@@ -1,5 +1,6 @@
 import type { Graph, Node } from '../../src/graph/types.ts'
 import { ScaleClasses } from '../../src/quantize/scale-classes.ts'
+import { joinFloatIslands } from '../float-islands.ts'
 import type { Basis, Decision, TargetOptions } from '../target.ts'
 import { brokenConstraint } from './constraints.ts'
 import { type Signature, signatureOf } from './numerics.ts'
@@ -38,6 +39,7 @@ export function planGraph(graph: Graph, options: TargetOptions): Plan {
   const placements = new Map<Node, PlannedNode>()
   const decisions: Decision[] = []
   for (const node of graph.nodes) placements.set(node, capability(node, graph, options))
+  joinIslands(graph, placements, options)
   const fused = fuseActivations(context, placements)
   leaveTailInFloat(context, placements, fused, options)
   dropPointlessRegions(context, placements, decisions)
@@ -98,7 +100,8 @@ function capability(node: Node, graph: Graph, options: TargetOptions): PlannedNo
   const refused = options.constraints.find((constraint) => constraint.kind === 'no-int8')
   if (refused) return inFloat(signature, refused.sentence, null, 'documented')
   const kept = [node.name, ...node.outputs].find((name) => options.keepFloat.includes(name))
-  if (kept !== undefined) return inFloat(signature, 'The recipe or its accuracy limit keeps it in float.', null, null)
+  if (kept !== undefined)
+    return inFloat(signature, 'The recipe or its accuracy limit keeps it in float.', null, null)
   const broken = brokenConstraint(node, graph, options)
   if (broken) {
     const { constraint, saw } = broken
@@ -106,6 +109,15 @@ function capability(node: Node, graph: Graph, options: TargetOptions): PlannedNo
     return inFloat(signature, `${constraint.sentence} Saw: ${saw}.`, remedy, constraint.basis)
   }
   return { how: 'int8', signature, reason: '', remedy: null, basis: null }
+}
+
+/** What stands beside operators that have to run on reals, where no more tensors are converted for it. */
+function joinIslands(graph: Graph, placements: Map<Node, PlannedNode>, { io }: TargetOptions): void {
+  const isFloat = (node: Node) => placements.get(node)!.how === 'float'
+  const reason =
+    'It stands beside operators that run on reals: no more conversions there, and fewer roundings.'
+  for (const node of joinFloatIslands(graph, isFloat, io === 'float'))
+    placements.set(node, inFloat(placements.get(node)!.signature, reason, null, 'observed'))
 }
 
 function inFloat(
