@@ -24,10 +24,19 @@ export const mixedPrecision: Improvement = {
     if (!limit) return { declined: 'no accuracy limit is given' }
     const quality = await context.score(made)
     if (limit.holds(quality)) return { declined: `within the limit: it ${limit.describe(quality)}` }
+    if (isAccelerated(made, context))
+      return {
+        declined:
+          'the accelerator computes on integers only: all behind the first float operator would leave it',
+      }
     const found = await sensitivities(made, context)
     if (found.length === 0) return { declined: 'no operator computes on integers' }
     return place(made, found, limit, context)
   },
+}
+
+function isAccelerated({ trial }: Made, { board }: ImprovementContext): boolean {
+  return board.target.inspect(trial.graph, board.options).some(({ placement }) => placement === 'accelerator')
 }
 
 async function place(

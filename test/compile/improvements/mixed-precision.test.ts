@@ -183,6 +183,20 @@ test('a limit that would need most of the network in float fails and writes noth
   assert.ok(!existsSync(join(folder, 'most')))
 })
 
+test('on an accelerator without float no operator is taken from it', async () => {
+  const model = await outlierUnit()
+  const coral = { profile: 'raspberry-pi-5+coral-usb', target: 'edgetpu' }
+  await assert.rejects(
+    compileModel(request('coral', model, { maxDrop: 0.01 }, coral), silentProgress()),
+    (error) => {
+      assert.ok(error instanceof EdgewrightError)
+      assert.equal(error.code, 'ACCURACY_LIMIT')
+      assert.match(error.saw!, /mixed precision: the accelerator computes on integers only/)
+      return true
+    },
+  )
+})
+
 test('a limit below what the held-out samples resolve is told, and none of them may be lost', async () => {
   const progress = silentProgress()
   await compileModel(request('coarse', join(digits, 'mnist.onnx'), { maxDrop: 0.002 }), progress)
@@ -205,6 +219,23 @@ test('a scheme without integer activations is held to the limit too', async () =
     ),
     { code: 'ACCURACY_LIMIT' },
   )
+})
+
+test('an interruption while groups are measured ends the compile', async () => {
+  const controller = new AbortController()
+  const progress = silentProgress(controller.signal)
+  let measured = 0
+  const interrupted = {
+    ...progress,
+    tick(_done: number, _total: number, unit: string) {
+      if (unit === 'groups' && ++measured === 2) controller.abort()
+    },
+  }
+  const model = await outlierUnit()
+  await assert.rejects(compileModel(request('interrupted', model, { maxDrop: 0.01 }), interrupted), {
+    code: 'INTERRUPTED',
+  })
+  assert.equal(measured, 2)
 })
 
 describe('a limit that nothing can judge is refused before the work', () => {
