@@ -13,7 +13,8 @@ import { randomNumbers } from '../../src/execute/random.ts'
 const storage = { method: 'min-max', axis: 0, limit: 127 } as const
 const near = (found: ArrayLike<number>, expected: readonly number[]) => {
   assert.equal(found.length, expected.length)
-  expected.forEach((x, i) => assert.ok(Math.abs(found[i]! - x) < 1e-9, `${i}: ${found[i]} for ${x}`))
+  for (const [i, x] of expected.entries())
+    assert.ok(Math.abs(found[i]! - x) < 1e-9, `${i}: ${found[i]} for ${x}`)
 }
 
 test('factors are max|X|^α / max|W|^(1 − α), up to the factor that all share', () => {

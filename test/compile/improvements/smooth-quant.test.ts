@@ -8,12 +8,11 @@ import { executeGraph, modelFileOf } from '../../../src/compile/execute-graph.ts
 import { parseRecipe } from '../../../src/compile/recipe.ts'
 import { openSource } from '../../../src/compile/source.ts'
 import { randomTensor } from '../../../src/execute/random.ts'
-import { float32Constant, numbersOf } from '../../../src/graph/constant.ts'
-import { GraphEditor } from '../../../src/graph/edit.ts'
-import type { Graph, Node } from '../../../src/graph/types.ts'
+import type { Graph } from '../../../src/graph/types.ts'
 import { findRescaling, rescale } from '../../../src/passes/rescale-channels.ts'
 import { silentProgress } from '../../../src/progress.ts'
 import { repositoryRoot } from '../../fixtures.ts'
+import { withOutlierChannels } from '../../models/outlier-channels.ts'
 
 const transformer = join(repositoryRoot, 'test', 'models', 'mnist-vit.onnx')
 const digits = join(repositoryRoot, 'examples', 'mnist')
@@ -25,43 +24,9 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'edgewright-smooth-quant-'))
   source = (await openSource({ model: transformer, shapes: {} }, silentProgress())).original
   outliers = join(folder, 'outliers.onnx')
-  await writeFile(outliers, modelFileOf(withOutliers(source, 100)))
+  await writeFile(outliers, modelFileOf(withOutlierChannels(source, 100)))
 })
 after(() => rm(folder, { recursive: true, force: true }))
-
-/**
- * The same function with two channels a hundredfold after each normalization of a block, as checkpoints of large
- * transformers have them: scale and bias times k, rows of what reads them by k.
- */
-function withOutliers(graph: Graph, k: number): Graph {
-  const editor = new GraphEditor(graph)
-  const change = (node: Node, index: number, factor: (element: number) => number) => {
-    const constant = editor.value(node.inputs[index]!).constant!
-    const numbers = numbersOf(constant).map((x, element) => x * factor(element))
-    const name = editor.addConstant(
-      `${node.inputs[index]}_outliers`,
-      float32Constant(constant.shape, numbers),
-    )
-    return editor.updateNode(node, {
-      inputs: node.inputs.map((input, position) => (position === index ? name : input)),
-    })
-  }
-  for (const [position, norm] of editor.nodes
-    .filter(({ op }) => op.kind === 'LayerNormalization')
-    .entries()) {
-    const readers = editor.consumers(norm.outputs[0]!)
-    if (!readers.every(({ op }) => op.kind === 'MatMul')) continue
-    const width = editor.type(norm.outputs[0]!).shape.at(-1)!
-    const chosen = [7 + 5 * position, 31 + 3 * position].map((channel) => channel % width)
-    const factor = (channel: number) => (chosen.includes(channel) ? k : 1)
-    change(change(norm, 1, factor), 2, factor)
-    for (const reader of readers) {
-      const columns = editor.type(reader.inputs[1]!).shape[1]!
-      change(reader, 1, (element) => 1 / factor(Math.floor(element / columns)))
-    }
-  }
-  return editor.finish()
-}
 
 function compile(model: string, target: string) {
   return compileModel(
@@ -81,7 +46,7 @@ function compile(model: string, target: string) {
 }
 
 test('outlier channels do not change the float network', async () => {
-  const difference = await largestDifference(source, withOutliers(source, 100))
+  const difference = await largestDifference(source, withOutlierChannels(source, 100))
   assert.ok(difference < 1e-5, `${difference} of the largest score`)
 })
 
