@@ -1,3 +1,4 @@
+import { absorbBias } from './absorb-bias.ts'
 import { classRanges } from './class-ranges.ts'
 import { biasesBySamples } from './correct-biases.ts'
 import { equalize } from './equalize.ts'
@@ -10,6 +11,7 @@ import { smoothQuant } from './smooth-quant.ts'
 /** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
 export const improvements: readonly Improvement[] = [
   equalize,
+  absorbBias,
   smoothQuant,
   classRanges,
   roundingByOutput,
