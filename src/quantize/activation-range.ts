@@ -25,10 +25,29 @@ export function activationRange(
     case 'percentile':
       return percentileRange(range.histogram, method.percentile)
     case 'mse':
-      return mseRange(range.histogram, options)
     case 'kl':
-      return entropyRange(range.histogram, options)
+      return searched(range.histogram, method.kind, options)
   }
+}
+
+/** One calibration serves many candidates: what was searched in a histogram is remembered while that stays as it is. */
+const known = new WeakMap<Histogram, { readonly count: number; readonly ranges: Map<string, Bounds> }>()
+
+interface Bounds {
+  readonly min: number
+  readonly max: number
+}
+
+function searched(histogram: Histogram, kind: 'mse' | 'kl', options: ActivationRangeOptions): Bounds {
+  let memory = known.get(histogram)
+  if (memory?.count !== histogram.count) {
+    memory = { count: histogram.count, ranges: new Map() }
+    known.set(histogram, memory)
+  }
+  const key = `${kind} ${options.dtype} ${options.symmetric ?? false}`
+  const found = memory.ranges.get(key) ?? (kind === 'mse' ? mseRange : entropyRange)(histogram, options)
+  memory.ranges.set(key, found)
+  return found
 }
 
 /** Cuts (100 − percentile)/2 % of the elements from each side, interpolating inside a bin. */

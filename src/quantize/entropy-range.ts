@@ -45,11 +45,13 @@ export function bestThreshold(bins: Float64Array, levels: number): number {
   return search(0, divergence.last(0), (end) => divergence.of(0, end))
 }
 
-/** The best of the ends between `zero` and `full`, which may lie on either side: in coarse steps, then each around it. */
+/** Of a histogram of so many bins every end is tried; of a larger one so many, then ever nearer to the best. */
+const coarseEnds = 128
+
+/** The best of the ends between `zero` and `full`, which may lie on either side. */
 function search(zero: number, full: number, divergence: (end: number) => number): number {
   const reach = Math.abs(full - zero)
   const direction = Math.sign(full - zero)
-  const step = Math.max(1, reach >> 9)
   let best = reach
   let lowest = divergence(full)
   const consider = (distance: number) => {
@@ -61,9 +63,14 @@ function search(zero: number, full: number, divergence: (end: number) => number)
       best = distance
     }
   }
+  let step = Math.max(1, Math.floor(reach / coarseEnds))
   for (let distance = reach - step; distance > 0; distance -= step) consider(distance)
-  const centre = best
-  for (let near = 1 - step; near < step; near++) if (near !== 0) consider(centre + near)
+  while (step > 1) {
+    step = Math.ceil(step / 2)
+    const centre = best
+    consider(centre - step)
+    consider(centre + step)
+  }
   return zero + direction * best
 }
 

@@ -102,3 +102,17 @@ test('every range holds 0, also of a tensor that never is', () => {
   for (const kind of ['min-max', 'mse'] as const)
     assert.equal(activationRange({ min: 5, max: 7, histogram }, { kind }, { dtype: 'int8' }).min, 0)
 })
+
+test('a search is made once for a histogram, and again when that has seen more', () => {
+  const histogram = histogramOf(distributions.normal!)
+  for (const kind of ['mse', 'kl'] as const) {
+    const choose = (symmetric: boolean) =>
+      activationRange({ min: -9, max: 9, histogram }, { kind }, { dtype: 'int8', symmetric })
+    assert.equal(choose(false), choose(false))
+    assert.notDeepEqual(choose(false), choose(true))
+  }
+  const before = activationRange({ min: -9, max: 9, histogram }, { kind: 'mse' }, { dtype: 'int8' })
+  histogram.observe(Float32Array.from(distributions.normal!, (x) => 10 * x))
+  const after = activationRange({ min: -90, max: 90, histogram }, { kind: 'mse' }, { dtype: 'int8' })
+  assert.ok(after.max > 2 * before.max)
+})
