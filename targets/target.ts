@@ -34,6 +34,8 @@ export interface TargetOptions {
   readonly valueRanges?: ReadonlyMap<string, ActivationRangeMethod>
   /** Node or value names that stay in float. */
   readonly keepFloat: readonly string[]
+  /** Integers wherever there is a kernel: the accelerator behind the target knows nothing else. */
+  readonly preferIntegers?: boolean
   readonly constraints: readonly BoardConstraint[]
   /** Changes of the network's function that the user allows, by the names that the target gives them. */
   readonly allow?: readonly string[]

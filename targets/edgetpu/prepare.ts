@@ -18,9 +18,8 @@ export const floatBoundary = 'float-io'
  * them, so they are int8 unless the user allows otherwise.
  */
 export function litertOptions(options: TargetOptions): TargetOptions {
-  return options.io === 'float' && !options.allow?.includes(floatBoundary)
-    ? { ...options, io: 'int8' }
-    : options
+  const io = options.io === 'float' && !options.allow?.includes(floatBoundary) ? 'int8' : options.io
+  return { ...options, io, preferIntegers: true }
 }
 
 /** The network in operators of a `.tflite` file that the Edge TPU maps, as far as rewrites lead. */
@@ -51,7 +50,7 @@ export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
 export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared {
   const wanted = litertOptions(options)
   const prepared = prepareLitert(graph, ranges, wanted)
-  if (wanted === options || isQuantized(graph)) return prepared
+  if (wanted.io === options.io || isQuantized(graph)) return prepared
   const boundary: Decision = {
     where: [...graph.inputs, ...graph.outputs].join(', '),
     reason: `Inputs and outputs are int8: conversions of floats would run on the CPU (the allowance ${floatBoundary} keeps them).`,

@@ -47,7 +47,7 @@ export function planGraph(graph: Graph, options: TargetOptions, activation: Acti
   const placements = new Map<Node, PlannedNode>()
   const decisions: Decision[] = []
   for (const node of graph.nodes) placements.set(node, capability(node, graph, options))
-  joinIslands(graph, placements, options)
+  if (!options.preferIntegers) joinIslands(graph, placements, options)
   const fused = fuseClips(graph, index, placements, activation)
   leaveTailInFloat(graph, index, placements, options)
   dropLonelyRegions(graph, index, placements, decisions)
