@@ -52,12 +52,8 @@ export class GramSums {
     await this.#flush()
     const rows = this.#rows
     const groups = this.#squares.map((squares, group) => {
-      const sums = this.#sums[group]!
-      const { width } = this.#layer
-      return squares.map((square, at) => {
-        const meansProduct = centred ? (sums[Math.floor(at / width)]! * sums[at % width]!) / (rows * rows) : 0
-        return square / rows - meansProduct
-      })
+      const means = this.#sums[group]!.map((sum) => (centred ? sum / rows : 0))
+      return symmetric(squares, rows, means)
     })
     return { rows, groups }
   }
@@ -84,12 +80,27 @@ function addColumns(sums: Float64Array, block: Float32Array, used: number): void
     for (let i = 0; i < sums.length; i++) sums[i]! += block[at + i]!
 }
 
+/** The upper triangle. */
 function addOuterProducts(squares: Float64Array, block: Float32Array, used: number, width: number): void {
   for (let start = 0; start < used; start += width)
     for (let i = 0, at = 0; i < width; i++) {
       const x = block[start + i]!
-      for (let j = 0; j < width; j++) squares[at++]! += x * block[start + j]!
+      at += i
+      for (let j = i; j < width; j++) squares[at++]! += x * block[start + j]!
     }
+}
+
+/** Σxxᵀ / rows − mean·meanᵀ, whole, of the upper triangle of Σxxᵀ. */
+function symmetric(squares: Float64Array, rows: number, means: Float64Array): Float64Array {
+  const width = means.length
+  const whole = new Float64Array(squares.length)
+  for (let i = 0; i < width; i++)
+    for (let j = i; j < width; j++) {
+      const moment = squares[i * width + j]! / rows - means[i]! * means[j]!
+      whole[i * width + j] = moment
+      whole[j * width + i] = moment
+    }
+  return whole
 }
 
 function addTo(sums: Float64Array, terms: Float32Array): void {

@@ -16,24 +16,29 @@ export const roundingByOutput: Improvement = {
     if (context.calibration.length < guardEvery)
       return { declined: `${context.calibration.length} calibration samples leave none to guard by` }
     const { layers, others } = storedLayers(made, context.make)
-    const narrow = layers.filter(({ rows }) => rows.width <= mostWidth)
+    const most = mostWidth[context.recipe.preset === 'best' ? 'best' : 'balanced']
+    const narrow = layers.filter(({ rows }) => rows.width <= most)
     if (narrow.length === 0)
-      return { declined: `no layer with integer weights reads rows of at most ${mostWidth} inputs` }
+      return { declined: `no layer with integer weights reads rows of at most ${most} inputs` }
     const total = layers.length + others
     const rounded = await roundedLayers(made, narrow, context)
     if (rounded.size === 0)
       return {
-        declined: `in none of ${total} layers is the output error on samples that took no part smaller`,
+        declined: `in none of ${narrow.length} layers is the output error on samples that took no part smaller`,
       }
     const tunings = new Map(made.trial.layers)
     for (const [name, round] of rounded) tunings.set(name, { ...tunings.get(name), round })
     const trial = { ...made.trial, layers: tunings }
-    return { trials: [{ name: `rounding of ${rounded.size} of ${total} layers by output error`, trial }] }
+    const wide = layers.length - narrow.length
+    const left = wide === 0 ? '' : `, ${wide} too wide`
+    return {
+      trials: [{ name: `rounding of ${rounded.size} of ${total} layers by output error${left}`, trial }],
+    }
   },
 }
 
-/** Gram matrices of wider rows take more memory and time than they give back. */
-const mostWidth = 2304
+/** Time grows with the square of a layer's inputs: wider ones are left as they are. */
+const mostWidth = { balanced: 1152, best: 2304 } as const
 
 /** Of all matrices that are gathered in one pass over the samples. */
 const mostMatrixBytes = 256 * 2 ** 20
@@ -47,12 +52,13 @@ async function roundedLayers(
   context: ImprovementContext,
 ): Promise<Map<string, RoundWeights>> {
   const rounded = new Map<string, RoundWeights>()
+  let done = 0
   for (const batch of batchesOf(layers)) {
     const gathered = await gatherMatrices(made, batch, context)
     for (const [i, layer] of batch.entries()) {
       const found = roundByOutput(layer.request, layer.integers, layer.rows, gathered[i]!)
       if (found) rounded.set(layer.node.name, forTheseScales(layer, found.integers))
-      context.progress.tick(rounded.size, layers.length, 'layers')
+      context.progress.tick(++done, layers.length, 'layers')
     }
   }
   return rounded

@@ -115,6 +115,24 @@ test('too few samples to guard by, or no product of rows and weights: it says so
   const bench = new SamplesBench(other.finish(up), onnxruntime, pictures(8, 3, 6))
   assert.equal(
     await bench.propose(roundingByOutput, await bench.plain()),
-    'no layer with integer weights reads rows of at most 2304 inputs',
+    'no layer with integer weights reads rows of at most 1152 inputs',
   )
+})
+
+test('a layer whose rows are too wide for the preset is left, and named as such', async () => {
+  const gemm = { kind: 'Gemm', alpha: 1, beta: 1, transA: false, transB: true } as const
+  const small = new SmallGraph()
+  const wide = small.node(gemm, [small.input('x', 1, 1200), small.weights([12, 1200], 0.03)], 'wide')
+  const y = small.node(gemm, [wide, small.weights([4, 12])], 'narrow')
+  const bench = new SamplesBench(
+    small.finish(y),
+    onnxruntime,
+    pictures(32, 3, 20).map((picture) => picture.map(Math.abs)),
+  )
+  const made = await bench.plain()
+  const balanced = await bench.propose(roundingByOutput, made)
+  const best = await bench.propose(roundingByOutput, made, 'best')
+  assert.ok(typeof balanced !== 'string' && typeof best !== 'string')
+  assert.deepEqual([...balanced.trial.layers.keys()], ['narrow'])
+  assert.deepEqual([...best.trial.layers.keys()], ['wide', 'narrow'])
 })
