@@ -28,11 +28,15 @@ export class OutputNoise {
     this.#signal = signal
   }
 
-  /** @param most samples looked at, at most */
+  /**
+   * @param most samples looked at, at most
+   * @param from the first of them
+   */
   static async open(
     graph: Graph,
     { board, calibration, progress }: Pick<ImprovementContext, 'board' | 'calibration' | 'progress'>,
     most: number,
+    from = 0,
   ): Promise<OutputNoise> {
     const real = (names: readonly string[]) => names.map((name) => ({ name, stored: null }))
     const float: Runnable = {
@@ -41,7 +45,7 @@ export class OutputNoise {
       outputs: real(graph.outputs),
       remembered: new WeakMap(),
     }
-    const samples = { [Symbol.asyncIterator]: () => firstOf(calibration, most) }
+    const samples = { [Symbol.asyncIterator]: () => partOf(calibration, from, most) }
     return new OutputNoise(float, board, samples, progress.signal)
   }
 
@@ -80,14 +84,16 @@ const noMetric: Metric = {
   finish: () => Number.NaN,
 }
 
-async function* firstOf(
+async function* partOf(
   samples: AsyncIterable<Sample>,
+  from: number,
   most: number,
 ): AsyncGenerator<Sample, void, undefined> {
-  let left = most
-  if (left < 1) return
+  let at = 0
+  if (most < 1) return
   for await (const sample of samples) {
+    if (at++ < from) continue
     yield sample
-    if (--left === 0) return
+    if (at === from + most) return
   }
 }

@@ -15,16 +15,17 @@ const methods: readonly ActivationRangeMethod[] = [
   { kind: 'percentile', percentile: 99.9 },
 ]
 
+/** Of each of the two parts of the calibration samples: one that finds a method, one that confirms it. */
 const mostSamples = 32
-/** Of forms of the network: each costs an emitted file and a run over the samples. */
+/** Of forms of the network: each costs an emitted file and a run over samples. */
 const mostRuns = 96
-/** A class changes for at least 0.04 dB at the outputs: less is what few samples happen to say. */
+/** A class changes for at least 0.04 dB at the outputs of both parts: less is what few samples happen to say. */
 const leastGain = 0.01
 
 /**
  * Each class of values with one scale gets the way to choose its range that is best at the outputs, the noisiest class
- * first, on calibration samples: what rounds least in a tensor is not what hurts the outputs least. Held-out samples
- * judge the result as a whole.
+ * first, on calibration samples: what rounds least in a tensor is not what hurts the outputs least. What one part of
+ * the samples finds, the other must confirm; held-out samples judge the result as a whole.
  */
 export const classRanges: Improvement = {
   name: 'ranges by class',
@@ -42,11 +43,15 @@ export const classRanges: Improvement = {
       return others.length > 0 ? [{ names: one.names, others }] : []
     })
     if (choices.length === 0) return { declined: 'every way to choose ranges gives each class the same one' }
-    const noise = await OutputNoise.open(trial.graph, context, mostSamples)
+    const samples = Math.min(mostSamples, context.calibration.length >> 1)
+    if (samples === 0) return { declined: 'a single calibration sample cannot confirm what it finds' }
+    const finding = await OutputNoise.open(trial.graph, context, samples)
+    const confirming = await OutputNoise.open(trial.graph, context, samples, samples)
     try {
-      return await chooseInTurn(made, choices, noise, context)
+      return await chooseInTurn(made, choices, [finding, confirming], context)
     } finally {
-      await noise.close()
+      await finding.close()
+      await confirming.close()
     }
   },
 }
@@ -59,21 +64,23 @@ interface ClassChoice {
 async function chooseInTurn(
   made: Made,
   choices: readonly ClassChoice[],
-  noise: OutputNoise,
+  [finding, confirming]: readonly [OutputNoise, OutputNoise],
   { make, progress }: ImprovementContext,
 ): Promise<Proposal> {
-  let best = { trial: made.trial, noise: await noise.of(made) }
+  let best = { trial: made.trial, found: await finding.of(made), confirmed: await confirming.of(made) }
   const changed: ActivationRangeMethod[] = []
   let looked = 0
   for (const { names, others } of choices) {
-    if (noise.runs + others.length > mostRuns) break
+    if (finding.runs + confirming.runs + 2 * others.length > mostRuns) break
     const before = best
     let chosen: ActivationRangeMethod | null = null
     for (const method of others) {
-      const trial = withMethod(before.trial, names, method)
-      const reached = await noise.of(make(trial))
-      if (!(reached < best.noise * (1 - leastGain))) continue
-      best = { trial, noise: reached }
+      const candidate = make(withMethod(before.trial, names, method))
+      const found = await finding.of(candidate)
+      if (!isLess(found, best.found)) continue
+      const confirmed = await confirming.of(candidate)
+      if (!isLess(confirmed, best.confirmed)) continue
+      best = { trial: candidate.trial, found, confirmed }
       chosen = method
     }
     if (chosen) changed.push(chosen)
@@ -86,6 +93,10 @@ async function chooseInTurn(
   )
   const name = `ranges by class: ${changed.length} of ${looked} changed (${ways.join(', ')})`
   return { trials: [{ name, trial: best.trial }] }
+}
+
+function isLess(noise: number, than: number): boolean {
+  return noise < than * (1 - leastGain)
 }
 
 function withMethod(trial: Trial, names: readonly string[], method: ActivationRangeMethod): Trial {
