@@ -56,7 +56,7 @@ export interface TensorFacts {
   /** What a two-operand addition reads. */
   readonly addends: readonly (Bounds & { readonly name: string })[]
   /** How one scale hurts a branch of a concatenation: with its output and with the branch. Null where none is hurt. */
-  readonly concat: { readonly sentence: string; readonly keepFloat: readonly string[] } | null
+  readonly concat: ConcatFacts | null
   /** What fixes the type whatever is seen: `Softmax`. */
   readonly fixedBy: string | null
   /** An activation that lets a narrow negative tail through: `HardSwish`. */
@@ -67,6 +67,14 @@ export interface TensorFacts {
   readonly origin: { readonly name: string; readonly ownDb: number } | null
   /** Names that leave its operators in float; null where the recipe cannot name them. */
   readonly keepFloat: readonly string[] | null
+}
+
+export interface ConcatFacts {
+  readonly sentence: string
+  /** No convolution or product follows: it ends the network. */
+  readonly isOutput: boolean
+  /** Names that part the branches where they stay in float. */
+  readonly keepFloat: readonly string[]
 }
 
 export interface Bounds {
@@ -110,6 +118,7 @@ export interface Asked {
   readonly perChannel: boolean
   /** False where the board takes one weight scale only. */
   readonly perChannelAllowed: boolean
+  readonly floatOutputs: boolean
   /** The target has 16-bit activations. */
   readonly wideActivations: boolean
 }

@@ -2,7 +2,7 @@
  * Why a quantized tensor differs from float, in words with numbers, and what helps. Every rule looks at the facts of one
  * tensor and gives a cause or null. Thresholds are in bits: below two lost bits nobody needs to act.
  */
-import type { Asked, Bounds, Cause, TensorFacts, WeightFacts } from './cause-facts.ts'
+import type { Asked, Bounds, Cause, Remedy, TensorFacts, WeightFacts } from './cause-facts.ts'
 import { best, inFloat, keepFloat, perChannel, tune, wide } from './cause-remedies.ts'
 import {
   bits,
@@ -99,14 +99,18 @@ function starvedFilters({ magnitudes, storedMagnitudes }: WeightFacts): number[]
 }
 const fewSteps = 7
 
-/** Boxes beside scores. */
-export const concatMismatch: Rule = ({ concat }) =>
-  concat && {
-    kind: 'concat-mismatch',
-    sentence: concat.sentence,
-    remedies:
-      concat.keepFloat.length > 0 ? [keepFloat(concat.keepFloat, 'each branch keeps its own scale')] : [],
-  }
+/** Boxes beside scores. What the output gains as a whole tells nothing here: the wide branch drowns the narrow one. */
+export const concatMismatch: Rule = ({ concat }, asked) => {
+  if (!concat) return null
+  const why = 'each branch keeps its own scale'
+  const remedies: Remedy[] =
+    concat.isOutput && !asked.floatOutputs
+      ? [{ option: '--io float', why, change: null }]
+      : concat.keepFloat.length > 0
+        ? [{ ...keepFloat(concat.keepFloat, why), change: null }]
+        : []
+  return { kind: 'concat-mismatch', sentence: concat.sentence, remedies }
+}
 
 /** Few channels set the step for all. */
 export const outlierChannel: Rule = (facts, asked) => {
@@ -175,8 +179,8 @@ export const negativeTail: Rule = (facts, asked) => {
 
 /** Most of it is smaller than half a step. */
 export const tinySignal: Rule = (facts, asked) => {
-  const { stored, seen } = facts
-  if (!stored || !isStorage(facts) || stored.zeroedShare < 0.5) return null
+  const { stored, seen, concat } = facts
+  if (!stored || concat || !isStorage(facts) || stored.zeroedShare < 0.5) return null
   return {
     kind: 'tiny-signal',
     sentence: `${percent(stored.zeroedShare)} of its elements are smaller than half a step (${number(stored.scale / 2)}) and become zero; their root mean square is ${number(seen.rms)}.`,

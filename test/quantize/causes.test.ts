@@ -45,6 +45,7 @@ const asked: Asked = {
   method: 'auto',
   perChannel: true,
   perChannelAllowed: true,
+  floatOutputs: true,
   wideActivations: true,
 }
 
@@ -229,11 +230,18 @@ test('a small addend loses its bits at the step of the sum', () => {
 test('a hurt branch of a concatenation is told even where the whole looks fine', () => {
   const concat = {
     sentence: 'One scale for branches whose ranges differ 100 times.',
+    isOutput: true,
     keepFloat: ['boxes', 'scores'],
   }
   const cause = only({ db: 45, ownDb: 45, concat })
   assert.equal(cause.kind, 'concat-mismatch')
   assert.deepEqual(options(cause), ['--keep-float boxes --keep-float scores'])
+  const ends = { db: 45, ownDb: 45, concat }
+  assert.deepEqual(
+    options(only(ends, { floatOutputs: false })),
+    ['--io float'],
+    'an integer output has one scale again',
+  )
   const narrow = { ...plain.seen, min: 0, max: 1, bulk: { min: 0, max: 1 } }
   assert.deepEqual(
     kinds({ concat, seen: narrow }),

@@ -251,6 +251,7 @@ function askedOf(
     method: preset === 'fast' && calibration.method === 'auto' ? 'min-max' : calibration.method,
     perChannel,
     perChannelAllowed: constraints.perChannelAllowed,
+    floatOutputs: options.io === 'float',
     wideActivations: options.scheme !== 'int16x8' && target.schemes.includes('int16x8'),
   }
 }

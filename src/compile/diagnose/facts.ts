@@ -23,9 +23,12 @@ export function factsOf(
     made.trial.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node])),
   )
   const concats = new Map(
-    concatsOf(made.trial.graph, gathered).flatMap((concat) =>
-      [concat.output, ...hurtBranches(concat)].map((name) => [name, concat]),
-    ),
+    concatsOf(made.trial.graph, gathered)
+      // a target may have parted the branches already
+      .filter(({ output }) => isInteger(byName.get(output)))
+      .flatMap((concat) =>
+        [concat.output, ...hurtBranches(concat, byName)].map((name) => [name, concat] as const),
+      ),
   )
   return new Map(
     gathered.map((one) => {
@@ -48,7 +51,11 @@ export function factsOf(
           weights: weightFactsOf(made, nodes),
           addends: addendsOf(one, byName),
           concat: concat
-            ? { sentence: describeMixedConcat(concat), keepFloat: concat.keepFloat.filter(isKnown) }
+            ? {
+                sentence: describeMixedConcat(concat),
+                isOutput: concat.at === 'output',
+                keepFloat: concat.keepFloat.filter(isKnown),
+              }
             : null,
           fixedBy: nodes.map(({ op }) => op.kind).find((kind) => fixedRange.has(kind)) ?? null,
           curve: curveOf(nodes, producers),
@@ -198,9 +205,18 @@ function concatsOf(graph: Graph, gathered: readonly Gathered[]): MixedConcat[] {
   return stored ? mixedConcats(graph, ranges, stored.dtype) : []
 }
 
-/** A bit and more is lost. */
-function hurtBranches({ inputs }: MixedConcat): string[] {
-  return inputs.filter(({ ownDb, sharedDb }) => ownDb - sharedDb > 6).map(({ name }) => name)
+/** Those that a bit and more is lost of, and that are stored so. */
+function hurtBranches({ inputs }: MixedConcat, byName: ReadonlyMap<string, Gathered>): string[] {
+  return inputs
+    .filter(
+      ({ name, ownDb, sharedDb }) =>
+        ownDb - sharedDb > 6 && (byName.get(name)?.meter.storage.db ?? Infinity) < ownDb - 6,
+    )
+    .map(({ name }) => name)
+}
+
+function isInteger(one: Gathered | undefined): boolean {
+  return one !== undefined && one.stored !== null
 }
 
 function operandDbOf({ segment }: Gathered, byName: ReadonlyMap<string, Gathered>): number | null {

@@ -1,5 +1,5 @@
 import type { Sample } from '../../data/types.ts'
-import { dequantizeTensor, type IntegerType } from '../../data/quantize-tensor.ts'
+import type { IntegerType } from '../../data/quantize-tensor.ts'
 import type { Graph, TensorType } from '../../graph/types.ts'
 import { type Progress, throwIfAborted } from '../../progress.ts'
 import { channelStatisticsOf } from '../../quantize/channel-statistics.ts'
@@ -7,11 +7,10 @@ import { elementCount, type Tensor } from '../../tensor.ts'
 import type { Board } from '../board.ts'
 import { executeGraph } from '../execute-graph.ts'
 import { observeFloat, observeQuantized } from '../observe.ts'
-import { feedsOf } from '../quality.ts'
 import { runnableOf } from '../runnable.ts'
 import { type Made, trialOptions } from '../trial.ts'
-import { openLoop, type Segment, segmentsOf } from './open-loop.ts'
-import { storedAs, TensorMeter } from './tensor-meter.ts'
+import { type OpenLoop, openLoop, type Segment, segmentsOf } from './open-loop.ts'
+import { realsOf, type Stored, storedAs, TensorMeter } from './tensor-meter.ts'
 
 /** A tensor that both networks compute, with what was seen of it. */
 export interface Gathered {
@@ -130,16 +129,16 @@ async function gatherGroup(
       throwIfAborted(progress.signal)
       const reals = await float.run(sample)
       const integers = await quantized.run(sample)
-      const stored = new Map<string, Float32Array>()
+      const stored = new Map<string, Stored>()
       for (const [name, real] of reals) {
         const one = known.get(name)!
         stored.set(name, storedAs(one.stored, real, made.trial.graph.values.get(name)!.type.shape))
         // those that the group only reads are counted in their own
-        if (inGroup.has(name)) one.meter.addFloat(real, stored.get(name)!)
+        if (inGroup.has(name)) one.meter.addFloat(real, stored.get(name)!.reals)
       }
       for (const { name, meter, segment } of group) {
         meter.addQuantized(reals.get(name)!, integers.get(name)!)
-        if (!segment) meter.addOwn(reals.get(name)!, stored.get(name)!)
+        if (!segment) meter.addOwn(reals.get(name)!, stored.get(name)!.reals)
       }
       for (const { name, reference, candidate } of await alone.run(stored, sample))
         known.get(name)!.meter.addOwn(reference, candidate)
@@ -177,24 +176,13 @@ async function openAlone(
     computed.length > 0
       ? await runnableOf(board.target.emit(loop.graph, trialOptions(made.trial, board)), board)
       : null
+  const integers = new Set(runnable?.inputs.filter(({ stored }) => stored !== null).map(({ name }) => name))
   const types = new Map(runnable?.outputs.map((one) => [one.name, one.stored]))
-  const given = (
-    { feeds }: typeof loop,
-    stored: ReadonlyMap<string, Float32Array>,
-    sample: Sample,
-  ): Map<string, Tensor> =>
-    new Map(
-      [...feeds].map(([input, name]) => {
-        const data = stored.get(name)
-        const shape = graph.values.get(name)!.type.shape
-        return [input, data ? { dtype: 'float32', shape, data } : sample.inputs.get(name)!]
-      }),
-    )
   return {
-    async run(stored: ReadonlyMap<string, Float32Array>, sample: Sample) {
+    async run(stored: ReadonlyMap<string, Stored>, sample: Sample) {
       if (!reference || !runnable) return []
-      const expected = await reference.run(given(float, stored, sample), computed)
-      const results = await runnable.evaluator.run(feedsOf(runnable, { inputs: given(loop, stored, sample) }))
+      const expected = await reference.run(feedsFor(float, new Set(), stored, sample), computed)
+      const results = await runnable.evaluator.run(feedsFor(loop, integers, stored, sample))
       return computed.map((name) => ({
         name,
         reference: realsOf(expected.get(name)!, null),
@@ -208,7 +196,19 @@ async function openAlone(
   }
 }
 
-function realsOf(tensor: Tensor, type: IntegerType | null): Float32Array {
-  const { data } = type ? dequantizeTensor(tensor, type) : tensor
-  return data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number | bigint>, Number)
+/** @param integers inputs that take what is stored; the others take what it means */
+function feedsFor(
+  { feeds }: OpenLoop,
+  integers: ReadonlySet<string>,
+  stored: ReadonlyMap<string, Stored>,
+  sample: Sample,
+): Map<string, Tensor> {
+  return new Map(
+    [...feeds].map(([input, name]): [string, Tensor] => {
+      const one = stored.get(name)
+      if (!one) return [input, sample.inputs.get(name)!]
+      const { shape } = one.tensor
+      return [input, integers.has(input) ? one.tensor : { dtype: 'float32', shape, data: one.reals }]
+    }),
+  )
 }

@@ -1,7 +1,8 @@
-import { dequantizeTensor, type IntegerType, quantizeTensor } from '../../data/quantize-tensor.ts'
-import { integerRange } from '../../quantize/affine.ts'
+import type { IntegerType } from '../../data/quantize-tensor.ts'
+import { integerRange, roundHalfToEven } from '../../quantize/affine.ts'
 import type { ChannelStatistics } from '../../quantize/channel-statistics.ts'
 import { Histogram } from '../../quantize/histogram.ts'
+import { type Tensor, zeros } from '../../tensor.ts'
 
 /** What is summed up of one tensor over samples; its size does not depend on their number. */
 export class TensorMeter {
@@ -69,7 +70,10 @@ export class TensorMeter {
   addOwn(reference: Float32Array, quantized: Float32Array): void {
     if (!this.isFinite) return
     this.own.add(reference, quantized)
-    this.#ownErrors?.observe(quantized.map((q, i) => q - reference[i]!))
+    if (!this.#ownErrors) return
+    const errors = new Float32Array(reference.length)
+    for (let i = 0; i < errors.length; i++) errors[i] = quantized[i]! - reference[i]!
+    this.#ownErrors.observe(errors)
   }
 
   /** Σ E[e]² over Σ E[e²] of the own error, by channel where these can be told: how much of it is a constant shift. */
@@ -82,15 +86,40 @@ export class TensorMeter {
   }
 }
 
-/** Reals as a tensor of the type keeps them. */
-export function storedAs(
-  type: IntegerType | null,
-  reals: Float32Array,
-  shape: readonly number[],
-): Float32Array {
-  if (!type) return reals
-  const stored = quantizeTensor({ dtype: 'float32', shape, data: reals }, type)
-  return dequantizeTensor(stored, type).data as Float32Array
+/** A tensor as the quantized network stores it. */
+export interface Stored {
+  /** What is stored: integers, or the reals themselves where the type has none. */
+  readonly tensor: Tensor
+  /** What that means. */
+  readonly reals: Float32Array
+}
+
+/** Rounds as ONNX's QuantizeLinear does: the quotient in 32-bit float, ties to even, saturated. */
+export function storedAs(type: IntegerType | null, reals: Float32Array, shape: readonly number[]): Stored {
+  if (!type) return { tensor: { dtype: 'float32', shape, data: reals }, reals }
+  const { dtype, zeroPoint } = type
+  const scale = Math.fround(type.scale)
+  const [low, high] = integerRange[dtype]
+  const tensor = zeros(dtype, shape)
+  const integers = tensor.data as Int8Array
+  const kept = new Float32Array(reals.length)
+  for (let i = 0; i < reals.length; i++) {
+    const rounded = roundHalfToEven(Math.fround(reals[i]! / scale)) + zeroPoint
+    const stored = rounded < low ? low : rounded > high ? high : rounded
+    integers[i] = stored
+    kept[i] = (stored - zeroPoint) * scale
+  }
+  return { tensor, reals: kept }
+}
+
+/** Stored integers back to reals. */
+export function realsOf({ data }: Tensor, type: IntegerType | null): Float32Array {
+  if (!type && data instanceof Float32Array) return data
+  const reals = new Float32Array(data.length)
+  const scale = type ? Math.fround(type.scale) : 1
+  const zeroPoint = type?.zeroPoint ?? 0
+  for (let i = 0; i < reals.length; i++) reals[i] = (Number(data[i]) - zeroPoint) * scale
+  return reals
 }
 
 /** Sums of a reference and of what differs from it. */

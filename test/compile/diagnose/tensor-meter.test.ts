@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { storedAs, TensorMeter } from '../../../src/compile/diagnose/tensor-meter.ts'
+import { realsOf, storedAs, TensorMeter } from '../../../src/compile/diagnose/tensor-meter.ts'
+import { dequantizeTensor, quantizeTensor } from '../../../src/data/quantize-tensor.ts'
 import { ChannelStatistics } from '../../../src/quantize/channel-statistics.ts'
 
 /** Steps of 0.5 from −64 to 63.5. */
@@ -9,7 +10,9 @@ const type = { dtype: 'int8', scale: 0.5, zeroPoint: 0 } as const
 test('storing costs rounding and clipping, counted apart', () => {
   const meter = new TensorMeter('t', type, {})
   const reals = Float32Array.of(1.2, -0.2, 100, 0)
-  const stored = storedAs(type, reals, [4])
+  const { reals: stored, tensor } = storedAs(type, reals, [4])
+  assert.deepEqual([...(tensor.data as Int8Array)], [2, 0, 127, 0])
+  assert.deepEqual(realsOf(tensor, type), stored)
   assert.deepEqual([...stored], [1, 0, 63.5, 0])
   meter.addFloat(reals, stored)
   assert.equal(meter.clipped, 1)
@@ -18,10 +21,23 @@ test('storing costs rounding and clipping, counted apart', () => {
   assert.deepEqual([meter.zeroed, meter.negatives], [1, 1])
 })
 
+test('a tensor is stored as every other room quantizes it, halves to even', () => {
+  const reals = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) / 16)
+  for (const dtype of ['int8', 'uint8', 'int16'] as const) {
+    const odd = { dtype, scale: 0.37, zeroPoint: dtype === 'uint8' ? 120 : 3 }
+    for (const one of [odd, { ...odd, scale: 0.125 }]) {
+      const reference = quantizeTensor({ dtype: 'float32', shape: [4001], data: reals }, one)
+      const { tensor, reals: kept } = storedAs(one, reals, [4001])
+      assert.deepEqual(tensor.data, reference.data)
+      assert.deepEqual(kept, dequantizeTensor(reference, one).data)
+    }
+  }
+})
+
 test('half a step beyond the end is rounding, not clipping', () => {
   const meter = new TensorMeter('t', type, {})
   const reals = Float32Array.of(63.7, -64.2)
-  meter.addFloat(reals, storedAs(type, reals, [2]))
+  meter.addFloat(reals, storedAs(type, reals, [2]).reals)
   assert.equal(meter.clipped, 0)
 })
 
