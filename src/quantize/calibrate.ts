@@ -44,9 +44,9 @@ export async function calibrate(
   const observed = observedOf(graph, wanted, options)
   const inner = [...observed.keys()].filter((name) => !graph.inputs.includes(name))
   const evaluator = inner.length > 0 ? await makeEvaluator(observedGraph(graph, inner)) : null
-  const { observers, run } = arrange(graph, observed, inner, evaluator)
   let done = 0
   try {
+    const { observers, run } = arrange(graph, observed, inner, evaluator)
     for await (const feeds of samples) {
       throwIfAborted(progress.signal)
       const outputs = await run(feeds)
@@ -55,14 +55,14 @@ export async function calibrate(
       done++
       progress.tick(done, total, 'samples')
     }
+    if (done === 0)
+      throw new EdgewrightError('DATA_EMPTY', 'Calibration had no sample to look at.', {
+        hint: 'Give at least one sample, or none at all to calibrate on seeded random inputs.',
+      })
+    return new Map([...observers].map(([name, observer]) => [name, observer.result()]))
   } finally {
     await evaluator?.close()
   }
-  if (done === 0)
-    throw new EdgewrightError('DATA_EMPTY', 'Calibration had no sample to look at.', {
-      hint: 'Give at least one sample, or none at all to calibrate on seeded random inputs.',
-    })
-  return new Map([...observers].map(([name, observer]) => [name, observer.result()]))
 }
 
 function observedOf(

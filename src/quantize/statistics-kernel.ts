@@ -61,7 +61,7 @@ export class StatisticsKernel {
     this.#exports = new webAssembly.Instance(module, { calibration: { memory } }).exports as Exports
   }
 
-  /** Null where the tensors are too large for it, or the processor has no SIMD. */
+  /** Null where the tensors are too large for it or for this computer, or the processor has no SIMD. */
   static for(needs: readonly TensorNeeds[]): StatisticsKernel | null {
     let bytes = 0
     const take = (size: number) => {
@@ -76,7 +76,8 @@ export class StatisticsKernel {
       channels: take(32 * channels),
     }))
     if (bytes > limitBytes || !webAssembly.validate(statisticsWasm)) return null
-    const memory = new webAssembly.Memory({ initial: Math.ceil(bytes / 65536) })
+    const memory = memoryOf(Math.ceil(bytes / 65536))
+    if (!memory) return null
     const rooms = needs.map(({ elements, counts, channels }, i) => ({
       elements: new Float32Array(memory.buffer, places[i]!.elements, elements),
       counts: new Int32Array(memory.buffer, places[i]!.counts, counts ? 2 * binsPerSide : 0),
@@ -104,5 +105,15 @@ export class StatisticsKernel {
     const count = channels.length / 4
     if (inner === 1) this.#exports.addRows(byteOffset, length, count, channels.byteOffset)
     else this.#exports.addPlanes(byteOffset, length / inner, inner, count, channels.byteOffset)
+  }
+}
+
+/** Null where the system has no such piece of addresses left. */
+function memoryOf(pages: number): Memory | null {
+  try {
+    return new webAssembly.Memory({ initial: pages })
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
   }
 }
