@@ -26,20 +26,23 @@ export const smoothQuant: Improvement = {
   presets: ['balanced', 'best'],
   marginDb: 0,
   async propose(made, context) {
+    if (context.recipe.scheme !== 'full-int8')
+      return { declined: 'activations of 16 bits hold outliers and the rest alike' }
     const blocks = blocksOf(made)
     if (blocks.length === 0)
       return { declined: 'no int8 product of weights reads channels that constants before it can scale' }
     const smoothings = await smoothingsOf(blocks, made, context)
-    const changes = blocks.flatMap(({ rescaling }, i) =>
-      smoothings[i] ? [{ rescaling, factors: smoothings[i].factors, smoothing: smoothings[i] }] : [],
+    const chosen = blocks.flatMap(({ rescaling }, i) =>
+      smoothings[i] ? [{ rescaling, ...smoothings[i] }] : [],
     )
-    if (changes.length === 0)
+    if (chosen.length === 0)
       return {
         declined: `no strength makes the products of any of ${blocks.length} blocks ${leastGainDb} dB better`,
       }
-    const graph = rescale(made.trial.graph, changes)
+    const graph = rescale(made.trial.graph, chosen)
     const ranges = await context.calibrate(graph)
-    const smoothed = `SmoothQuant of ${changes.length} of ${blocks.length} blocks`
+    const strengths = chosen.map(({ strength }) => strength)
+    const smoothed = `SmoothQuant of ${chosen.length} of ${blocks.length} blocks (α ${Math.min(...strengths)} to ${Math.max(...strengths)})`
     // ranges that suited outliers do not suit what is left of them
     return {
       trials: rangeChoices(context.recipe).map(({ name, activation, weight }) => ({
@@ -70,13 +73,19 @@ function blocksOf({ trial, typed }: Made): Block[] {
     const axis = channelAxisOf(graph, node)
     const rescaling = findRescaling(graph, input, axis)
     if (typeof rescaling === 'string') continue
-    for (const name of rescaling.values.keys()) seen.add(name)
-    const products = rescaling.readers.flatMap((reader) => {
-      const product = productOf(graph, reader.node)
-      const storage = storageOf(typed.graph, stored.get(reader.node.name), trial.weight)
-      return product && storage ? [{ ...product, ...storage }] : []
-    })
-    if (products.length > 0) blocks.push({ rescaling, input, axis, products })
+    const values = [...rescaling.values.keys()]
+    if (values.some((name) => seen.has(name))) continue
+    for (const name of values) seen.add(name)
+    const readers = rescaling.readers.map((reader) => ({
+      product: productOf(graph, reader.node),
+      storage: storageOf(typed.graph, stored.get(reader.node.name), trial.weight),
+    }))
+    // one that stays real takes any factors; of one in integers its noise must be known
+    const products = readers.flatMap(({ product, storage }) =>
+      product && storage ? [{ ...product, ...storage }] : [],
+    )
+    const known = readers.every(({ product, storage }) => product || !storage)
+    if (known && products.length > 0) blocks.push({ rescaling, input, axis, products })
   }
   return blocks
 }
