@@ -45,7 +45,7 @@ export const recipeOptions = {
   allow: {
     type: 'string',
     array: true,
-    describe: 'A change that the target may make though results differ: relu6, float-io',
+    describe: 'A change that the target may make though results differ: relu6, float-io, split-outputs',
   },
   seed: { type: 'number', describe: 'For splits and random inputs' },
 } as const satisfies Record<string, Options>

@@ -13,6 +13,7 @@ import type { Prepared } from './compile.ts'
 import { improvements } from './improvements/index.ts'
 import { mixedPrecision } from './improvements/mixed-precision.ts'
 import type { ImprovementContext } from './improvements/improvement.ts'
+import { partHeads } from './mixed-heads.ts'
 import { compareQuality, type Quality } from './quality.ts'
 import { needsHistograms, rangeChoices } from './range-choices.ts'
 import { RetainedSamples } from './retained-samples.ts'
@@ -59,6 +60,9 @@ export interface Chosen {
 /** Samples of the calibration part that improvements look at: each looks at them several times. */
 const improvementSamples = 64
 
+/** What agreement on some dozens of pictures differs by without a reason. */
+const clearAgreement = 0.01
+
 /**
  * Calibrates once, tries each way to choose ranges on held-out samples and keeps the best; then each improvement in
  * turn on top of what was kept, and leaves out what does not help.
@@ -70,10 +74,14 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
   const limit = await accuracyLimitOf(prepared, progress)
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)
   const graph = board.target.tailor?.(prepared.source.graph, board.options) ?? prepared.source.graph
-  const ranges =
+  const calibrated =
     board.target.wantedTensors(graph, board.options).length === 0
       ? new Map()
       : await calibrateFor(prepared, graph, board, progress)
+  const heads = await partHeads(graph, calibrated, board.target, board.options, (wanted) =>
+    calibrateFor(prepared, graph, board, progress, {}, wanted),
+  )
+  const { ranges } = heads
   const trials = rangeChoices(recipe).map(({ name, ...choice }) => ({
     name,
     trial: {
@@ -81,7 +89,7 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
       ranges,
       correctBias: recipe.preset !== 'fast',
       headroom: true,
-      keepFloat: recipe.keepFloat,
+      keepFloat: [...recipe.keepFloat, ...heads.keepFloat],
       layers: new Map(),
       valueRanges: new Map(),
       ...choice,
@@ -104,7 +112,7 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
   return {
     emitted: made.emitted,
     integerOnly: made.typed.integerOnly,
-    decisions: made.typed.decisions,
+    decisions: [...heads.decisions, ...made.typed.decisions],
     runtimes,
     choice: names.join(', '),
     candidates: search.tried,
@@ -181,11 +189,12 @@ class Search {
       this.#progress.tick(entries.length, trials.length, 'ways')
     }
     const winner = entries.reduce<(typeof entries)[number] | undefined>(
-      (best, entry) => (best && !(entry.quality.sqnrDb > best.quality.sqnrDb) ? best : entry),
+      (best, entry) => (best && !this.#isBetter(entry.quality, best.quality, 0) ? best : entry),
       undefined,
     )
     const known = before?.quality?.sqnrDb
-    const kept = winner && (known === undefined || winner.quality.sqnrDb > known + marginDb) ? winner : null
+    const kept =
+      winner && (!before?.quality || this.#isBetter(winner.quality, before.quality, marginDb)) ? winner : null
     for (const entry of entries)
       this.tried.push({
         step,
@@ -198,6 +207,13 @@ class Search {
       })
     if (kept)
       this.best = { made: kept.made, names: [...(before?.names ?? []), kept.name], quality: kept.quality }
+  }
+
+  /** By the error of the outputs; what detects or segments first by what it finds, where that differs clearly. */
+  #isBetter(a: Quality, b: Quality, marginDb: number): boolean {
+    const gain = this.#prepared.float.task ? (a.agreement ?? 0) - (b.agreement ?? 0) : 0
+    if (Math.abs(gain) > clearAgreement) return gain > 0
+    return a.sqnrDb > b.sqnrDb + marginDb
   }
 
   async require(limit: AccuracyLimit): Promise<void> {
@@ -216,7 +232,14 @@ class Search {
       progress: this.#progress,
       limit: this.#limit,
       calibration: this.#calibration,
-      calibrate: (graph, options) => calibrateFor(this.#prepared, graph, board, this.#progress, options),
+      calibrate: (graph, options) => {
+        // where something stays in float, other values need ranges: of both placements
+        const { keepFloat } = this.best!.made.trial
+        const wanted = [board.options, { ...board.options, keepFloat }].flatMap((one) =>
+          board.target.wantedTensors(graph, one),
+        )
+        return calibrateFor(this.#prepared, graph, board, this.#progress, options, [...new Set(wanted)])
+      },
       make: (trial) => makeTrial(trial, board),
       score: (made) => this.#score(made),
     }
@@ -245,8 +268,8 @@ async function calibrateFor(
   board: Board,
   progress: Progress,
   options: Pick<CalibrateOptions, 'channelStatistics'> = {},
+  wanted: readonly string[] = board.target.wantedTensors(graph, board.options),
 ): Promise<Ranges> {
-  const wanted = board.target.wantedTensors(graph, board.options)
   progress.stage('calibrate', `${samples.indices.length} samples, ${wanted.length} tensors`)
   const histograms = needsHistograms(recipe)
   return calibrateSamples(

@@ -14,6 +14,7 @@ import type { CalibrationCacheOptions } from './calibration-cache.ts'
 import { type Board, type BoardRequest, chooseBoard } from './board.ts'
 import { type Candidate, type Chosen, chooseCandidate, type Declined } from './candidates.ts'
 import { requireMemory } from './memory.ts'
+import { splitMixedOutputs, splitOutputs } from './mixed-heads.ts'
 import { compareQuality, type Quality, type Runnable } from './quality.ts'
 import type { Recipe } from './recipe.ts'
 import { runnableOf } from './runnable.ts'
@@ -106,21 +107,28 @@ export async function prepareCompile(
 ): Promise<Prepared> {
   const opened = await openSource(request, progress)
   const openedSamples = await openSamples(request, opened, progress)
-  const { source, samples } = request.recipe.foldPreprocessing
+  const { source: folded, samples } = request.recipe.foldPreprocessing
     ? await foldSourcePreprocessing(opened, openedSamples, request, progress)
     : { source: opened, samples: openedSamples }
   const { dataset } = samples.evaluation
+  const makeMetric = () => openMetric(request.metric ?? dataset.metric ?? 'top-1', dataset)
+  // a mistaken metric shows at once, not after the calibration
+  await makeMetric()
+  const source = request.recipe.allow.includes(splitOutputs)
+    ? await splitMixedOutputs(folded, samples, progress)
+    : folded
   const evaluator = await openEvaluator(source.floatModel)
   return {
     source,
     samples,
     recipe: request.recipe,
     calibrationCache: request.calibrationCache ?? null,
-    makeMetric: () => openMetric(request.metric ?? dataset.metric ?? 'top-1', dataset),
+    makeMetric,
     float: {
       evaluator,
       inputs: source.original.inputs.map((name) => ({ name, stored: null })),
       outputs: source.original.outputs.map((name) => ({ name, stored: null })),
+      task: dataset.task,
     },
     close: () => evaluator.close(),
   }

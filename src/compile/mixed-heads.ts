@@ -62,6 +62,9 @@ function adviceFor({ at }: MixedConcat): string {
     : 'An integer output has one scale: allow split-outputs, or take float outputs.'
 }
 
+/** The allowance that gives groups of branches outputs of their own. */
+export const splitOutputs = 'split-outputs'
+
 /** Samples that tell boxes from scores; their ranges decide nothing else. */
 const sampleLimit = 32
 

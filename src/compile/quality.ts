@@ -1,6 +1,7 @@
 import type { Evaluator } from '../execute/evaluator.ts'
 import { dequantizeTensor, type IntegerType, quantizeTensor } from '../data/quantize-tensor.ts'
-import type { Sample } from '../data/types.ts'
+import { taskAgreement } from '../data/task-agreement.ts'
+import type { Sample, Task } from '../data/types.ts'
 import { isHit, type Metric, scoresOf } from '../data/metric.ts'
 import { argMax, SqnrMeter } from '../quantize/fidelity.ts'
 import type { Tensor } from '../tensor.ts'
@@ -14,6 +15,8 @@ export interface Runnable {
   readonly outputs: readonly { readonly name: string; readonly stored: IntegerType | null }[]
   /** Results of samples that will come again; gone with the sample. */
   readonly remembered?: WeakMap<Sample, Tensor[]>
+  /** What its outputs say, where they are no scores of classes: agreement is then measured as the task has it. */
+  readonly task?: Task | undefined
 }
 
 /** The float network beside the compiled one over the same samples. */
@@ -21,7 +24,10 @@ export interface Quality {
   readonly samples: number
   /** Over all elements of all samples; of several real outputs the mean of their figures. Infinity where all are exact. */
   readonly sqnrDb: number
-  /** Share of samples with the same largest score in the first output; null where that has a single element or none is a score. */
+  /**
+   * Share of samples with the same largest score in the first output, or as the task has it (mAP against float's
+   * detections, equal pixels); null where that has a single element or none is a score.
+   */
   readonly agreement: number | null
   readonly metric: string
   /** The metric of each; null without labels. */
@@ -50,6 +56,7 @@ export async function compareQuality(
   let same = 0
   let comparable = 0
   let labelled = 0
+  const byTask = float.task ? taskAgreement(float.task) : null
   const isReal: boolean[] = []
   for await (const sample of samples) {
     throwIfAborted(progress.signal)
@@ -60,8 +67,9 @@ export async function compareQuality(
       isReal[position] ??= dtype.includes('float') || reference.length === 1
     for (const [position, tensor] of reference.entries())
       meters[position]!.add(numbers(tensor), sameLength(tensor, candidate[position]!))
+    byTask?.add(named(float, reference), named(float, candidate))
     const first = reference[0]
-    if (first && first.data.length > 1 && first.dtype.startsWith('float')) {
+    if (!byTask && first && first.data.length > 1 && first.dtype.startsWith('float')) {
       comparable++
       if (argMax(numbers(first)) === argMax(numbers(candidate[0]!))) same++
     }
@@ -80,7 +88,7 @@ export async function compareQuality(
   return {
     samples: done,
     sqnrDb: meanDb(meters.filter((_, position) => isReal[position])),
-    agreement: comparable === 0 ? null : same / comparable,
+    agreement: byTask ? byTask.value : comparable === 0 ? null : same / comparable,
     metric: metrics.float.name,
     float: labelled === 0 ? null : await metrics.float.finish(),
     compiled: labelled === 0 ? null : await metrics.compiled.finish(),

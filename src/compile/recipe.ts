@@ -43,7 +43,9 @@ export const recipeSchema = z.strictObject({
   allow: z
     .array(z.string())
     .default([])
-    .describe('Changes that a target may make though results differ: relu6, float-io (edgetpu)'),
+    .describe(
+      'Changes that a target may make though results differ: relu6, float-io (edgetpu), split-outputs',
+    ),
   seed: z.number().int().nonnegative().default(0).describe('For splits and random inputs'),
   selectionSamples: z
     .number()
