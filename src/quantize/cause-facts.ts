@@ -114,6 +114,7 @@ export interface WeightFacts {
 /** What was asked of the compile: a remedy that is in use already is not named again. */
 export interface Asked {
   readonly preset: 'fast' | 'balanced' | 'best'
+  /** Of calibration; `min-max` too where the preset makes `auto` that. */
   readonly method: string
   readonly perChannel: boolean
   /** False where the board takes one weight scale only. */

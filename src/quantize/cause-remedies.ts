@@ -16,6 +16,12 @@ export function best({ preset }: Asked, why: string): Remedy[] {
   return preset === 'best' ? [] : [{ option: '--preset best', why, change: null }]
 }
 
+/** Nothing where ranges are cut already. The fast preset tries no ways to choose ranges, but takes one that is named. */
+export function cut({ method, preset }: Asked, why: string): Remedy[] {
+  if (method !== 'min-max') return []
+  return [{ option: `--calibration ${preset === 'fast' ? 'mse' : 'auto'}`, why, change: null }]
+}
+
 export function wide({ wideActivations }: Asked): Remedy[] {
   return wideActivations
     ? [{ option: '--scheme int16x8', why: '16-bit activations, at a cost in time', change: null }]

@@ -3,7 +3,7 @@
  * tensor and gives a cause or null. Thresholds are in bits: below two lost bits nobody needs to act.
  */
 import type { Asked, Bounds, Cause, Remedy, TensorFacts, WeightFacts } from './cause-facts.ts'
-import { best, inFloat, keepFloat, perChannel, tune, wide } from './cause-remedies.ts'
+import { best, cut, inFloat, keepFloat, perChannel, tune, wide } from './cause-remedies.ts'
 import {
   bits,
   called,
@@ -156,9 +156,8 @@ export const heavyTail: Rule = (facts, asked) => {
     kind: 'heavy-tail',
     sentence: `99.9 % of its elements lie between ${number(seen.bulk.min)} and ${number(seen.bulk.max)}, a ${ordinal(ratio)} of what is stored (${number(stored.min)} to ${number(stored.max)}): rare ones take ${bits(Math.log2(ratio))} of ${stored.bits} bits.`,
     remedies: [
-      ...(asked.method === 'min-max' || asked.preset === 'fast'
-        ? [{ option: '--calibration auto', why: 'ranges that cut the tail where that helps', change: null }]
-        : best(asked, 'ranges are chosen for each tensor')),
+      ...cut(asked, 'ranges that cut the tail where that helps'),
+      ...best(asked, 'ranges are chosen for each tensor'),
       ...inFloat(facts),
     ],
   }

@@ -1,5 +1,5 @@
 import type { Asked, Cause, TensorFacts } from './cause-facts.ts'
-import { best, inFloat, tune, wide } from './cause-remedies.ts'
+import { best, cut, inFloat, tune, wide } from './cause-remedies.ts'
 import { concatMismatch, isStorage, isWeights, rules } from './cause-rules.ts'
 import { called, decibels, number } from './cause-words.ts'
 
@@ -58,7 +58,7 @@ function rounding(facts: TensorFacts, asked: Asked): Cause | null {
   return {
     kind: 'result-rounding',
     sentence: `Its root mean square is ${number(seen.rms)}, a step ${number(stored.scale)}: ${isStorage(facts) ? 'rounding its result' : 'the integer arithmetic'} makes most of its own error.`,
-    remedies: [...inFloat(facts), ...wide(asked)],
+    remedies: [...cut(asked, 'a smaller range has smaller steps'), ...inFloat(facts), ...wide(asked)],
   }
 }
 

@@ -81,6 +81,7 @@ test('nothing peculiar: 8 bits are few, and the part that makes the error is nam
   assert.equal(stores.kind, 'result-rounding')
   assert.match(stores.sentence, /root mean square is 4, a step 0\.1: rounding its result/)
   assert.deepEqual(options(stores), ['--keep-float layer', '--scheme int16x8'])
+  assert.equal(options(only({}, { preset: 'fast', method: 'min-max' }))[0], '--calibration mse')
   const rounds = only(byWeights)
   assert.equal(rounds.kind, 'weight-rounding')
   assert.match(rounds.sentence, /weights alone: 25\.0 dB/)
@@ -186,7 +187,7 @@ test('rare elements that take the range from the others', () => {
     cause.sentence,
     /99\.9 % of its elements lie between −1 and 1\.5, a 10th of .*: rare ones take 3\.3 of 8 bits/,
   )
-  assert.deepEqual(options(cause), ['--calibration auto', '--keep-float layer'])
+  assert.deepEqual(options(cause), ['--calibration auto', '--preset best', '--keep-float layer'])
   assert.deepEqual(options(only({ seen })), ['--preset best', '--keep-float layer'], 'auto is in use already')
   assert.deepEqual(kinds({ seen: { ...seen, bulk: { min: -5, max: 5 } } }), ['result-rounding'])
 })
