@@ -40,10 +40,10 @@ export function handOverBiases(
   handovers: readonly { readonly handover: BiasHandover; readonly constants: ArrayLike<number> }[],
 ): Graph {
   const editor = new GraphEditor(graph)
-  const layers = new Map<string, { readonly linear: Linear; readonly bias: number[] }>()
+  const layers = new Map<Node, { readonly linear: Linear; readonly bias: number[] }>()
   const biasFor = (linear: Linear) => {
-    const known = layers.get(linear.node.name) ?? { linear, bias: [...biasOf(editor, linear)!] }
-    layers.set(linear.node.name, known)
+    const known = layers.get(linear.node) ?? { linear, bias: [...biasOf(editor, linear)!] }
+    layers.set(linear.node, known)
     return known.bias
   }
   for (const { handover, constants } of handovers) {

@@ -73,26 +73,26 @@ function joinsLayers(layers: readonly StoredLayer[]): boolean {
 
 /** max|w| of each pair of an output and an input channel. */
 function weightTensor({ linear, inputs, outputs }: GroupedLayer, perChannel: boolean): EqualizedTensor {
-  const peaks: number[] = []
-  const rows: number[] = []
-  const columns: number[] = []
-  linear.numbers.forEach((w, element) => {
+  const { numbers } = linear
+  const peaks = new Float32Array(numbers.length)
+  const rows = new Int32Array(numbers.length)
+  const columns = new Int32Array(numbers.length)
+  let last = -1
+  numbers.forEach((w, element) => {
     const row = linear.outputChannelOf(element)
     const column = linear.inputChannelOf(element)
-    const last = peaks.length - 1
     // the taps of a kernel lie next to each other
-    if (rows[last] === row && columns[last] === column) peaks[last] = Math.max(peaks[last]!, Math.abs(w))
-    else {
-      peaks.push(Math.abs(w))
-      rows.push(row)
-      columns.push(column)
-    }
+    if (last < 0 || rows[last] !== row || columns[last] !== column) last++
+    rows[last] = row
+    columns[last] = column
+    peaks[last] = Math.max(peaks[last]!, Math.abs(w))
   })
+  const count = last + 1
   return {
-    peaks,
-    dividedBy: rows.map((row) => outputs[row]!),
-    multipliedBy: columns.map((column) => inputs[column]!),
-    storedWith: perChannel ? rows : null,
+    peaks: peaks.slice(0, count),
+    dividedBy: rows.slice(0, count).map((row) => outputs[row]!),
+    multipliedBy: columns.slice(0, count).map((column) => inputs[column]!),
+    storedWith: perChannel ? rows.slice(0, count) : null,
   }
 }
 
