@@ -19,7 +19,7 @@ const methods: readonly ActivationRangeMethod[] = [
 const mostSamples = 32
 /** Of forms of the network: each costs an emitted file and a run over samples. */
 const mostRuns = 96
-/** A class changes for at least 0.04 dB at the outputs of both parts: less is what few samples happen to say. */
+/** A class changes for at least 0.04 dB at the outputs: less is what few samples happen to say. */
 const leastGain = 0.01
 
 /**
@@ -77,9 +77,9 @@ async function chooseInTurn(
     for (const method of others) {
       const candidate = make(withMethod(before.trial, names, method))
       const found = await finding.of(candidate)
-      if (!isLess(found, best.found)) continue
+      if (!(found < best.found * (1 - leastGain))) continue
       const confirmed = await confirming.of(candidate)
-      if (!isLess(confirmed, best.confirmed)) continue
+      if (!(confirmed < best.confirmed)) continue
       best = { trial: candidate.trial, found, confirmed }
       chosen = method
     }
@@ -93,10 +93,6 @@ async function chooseInTurn(
   )
   const name = `ranges by class: ${changed.length} of ${looked} changed (${ways.join(', ')})`
   return { trials: [{ name, trial: best.trial }] }
-}
-
-function isLess(noise: number, than: number): boolean {
-  return noise < than * (1 - leastGain)
 }
 
 function withMethod(trial: Trial, names: readonly string[], method: ActivationRangeMethod): Trial {
