@@ -43,6 +43,11 @@ test('a peer that is ahead in anything is named with by how much', () => {
   )
 })
 
+test('a peer that left the network in float is not ahead by it', () => {
+  const float = row('idle', { sqnrDb: 111, agree: 100, latencyNs: 1e5, oursToThis: 10 })
+  assert.equal(verdict(float, row('int8'), row('edgewright-best')), 'No peer is ahead of edgewright-best.')
+})
+
 test('the verdict is about the last of our presets', () => {
   assert.match(
     verdict(row('sharp', { sqnrDb: 30 }), row('edgewright-fast', { sqnrDb: 31 }), row('edgewright-best')),
