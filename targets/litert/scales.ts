@@ -10,6 +10,7 @@ import {
   symmetricAffineOf,
 } from '../../src/quantize/affine.ts'
 import { Histogram } from '../../src/quantize/histogram.ts'
+import { neverClipped } from '../../src/quantize/never-clipped.ts'
 import type { Ranges, TensorRange } from '../../src/quantize/ranges.ts'
 import { ScaleClasses } from '../../src/quantize/scale-classes.ts'
 import type { TargetOptions } from '../target.ts'
@@ -45,7 +46,7 @@ export class ActivationScales {
     this.#plan = plan
     this.#ranges = ranges
     this.#options = options
-    this.#unclipped = unclippedValues(plan)
+    this.#unclipped = neverClipped(plan.graph)
     for (const node of plan.graph.nodes) this.#bind(node)
     for (const name of rangedValues(plan, options)) {
       const root = this.#classes.find(name)
@@ -252,17 +253,4 @@ function spanOf({ min, max }: Bounds): number {
 
 function sameBinding(a: Binding | undefined, b: Binding | undefined): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
-}
-
-const keepsOrder = new Set(['Softmax', 'LogSoftmax', 'Sigmoid', 'ArgMax', 'ArgMin', 'Cast'])
-
-/** Logits, scores and boxes: graph outputs and what reaches one through moves and monotonous functions; and raw inputs. */
-function unclippedValues({ graph, placements }: Plan): Set<string> {
-  const values = new Set<string>([...graph.outputs, ...graph.inputs])
-  for (const node of [...graph.nodes].reverse()) {
-    const passes = keepsOrder.has(node.op.kind) || placements.get(node)!.signature.role === 'same'
-    if (passes && node.outputs.some((output) => values.has(output)))
-      for (const input of activationsOf(graph, node)) values.add(input)
-  }
-  return values
 }

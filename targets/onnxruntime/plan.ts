@@ -1,4 +1,5 @@
 import type { Graph, Node } from '../../src/graph/types.ts'
+import { neverClipped } from '../../src/quantize/never-clipped.ts'
 import { ScaleClasses } from '../../src/quantize/scale-classes.ts'
 import { joinFloatIslands } from '../float-islands.ts'
 import type { Basis, Decision, TargetOptions } from '../target.ts'
@@ -46,7 +47,7 @@ export function planGraph(graph: Graph, options: TargetOptions): Plan {
   const classes = new ScaleClasses()
   const mixedConcats = uniteScales(context, placements, fused, classes)
   const sources = classSources(context, placements, fused, classes, mixedConcats, options)
-  return { placements, fused, classes, sources, unclipped: unclippedValues(context), decisions }
+  return { placements, fused, classes, sources, unclipped: neverClipped(graph), decisions }
 }
 
 /** What convolutions and products with a bias read: the means of their channels correct it. */
@@ -336,20 +337,4 @@ export function needsInt8(
   if (signature.role !== 'weighted' || !signature.floatOutput) return true
   if (options.io !== 'float' && context.outputs.has(output)) return true
   return context.readersOf(output).some((reader) => placements.get(reader)!.how !== 'float')
-}
-
-const keepsOrder = new Set(['Softmax', 'LogSoftmax', 'Sigmoid', 'ArgMax', 'ArgMin', 'Cast'])
-
-/** Logits, scores and boxes: graph outputs and what reaches one through moves and monotonous functions. */
-function unclippedValues(context: Context): Set<string> {
-  const values = new Set<string>(context.outputs)
-  for (const node of [...context.graph.nodes].reverse()) {
-    const { role } = signatureOf(node.op)
-    const passes = keepsOrder.has(node.op.kind) || role === 'move' || role === 'concat'
-    if (passes && node.outputs.some((output) => values.has(output)))
-      for (const input of context.activations(node)) values.add(input)
-  }
-  // raw samples are as they are: only activations have tails worth cutting
-  for (const input of context.graph.inputs) values.add(input)
-  return values
 }

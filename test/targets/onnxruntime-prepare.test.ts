@@ -36,12 +36,13 @@ function classifier(): Graph {
 const weightsOf = (graph: Graph, node: string) =>
   graph.values.get(graph.nodes.find(({ name }) => name === node)!.inputs[1]!)!
 
-test('only tensors that decide a scale are calibrated', () => {
+test('only tensors that decide a scale are calibrated, and what a layer with a bias reads', () => {
   assert.deepEqual(onnxruntime.wantedTensors(classifier(), x64Options), [
     'image',
     'relu_out',
     'second_out',
     'pool_out',
+    'flat_out',
   ])
   assert.deepEqual(onnxruntime.wantedTensors(classifier(), { ...x64Options, scheme: 'float' }), [])
 })
