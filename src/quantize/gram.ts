@@ -11,6 +11,8 @@ export interface GramMatrices {
   /** That were seen. */
   readonly rows: number
   readonly groups: readonly Float64Array[]
+  /** Mean row of each group. */
+  readonly means: readonly Float64Array[]
 }
 
 /** Rows are multiplied so many at a time: few enough that float32 sums of them stay exact to six digits. */
@@ -51,11 +53,11 @@ export class GramSums {
   async matrices(centred: boolean): Promise<GramMatrices> {
     await this.#flush()
     const rows = this.#rows
-    const groups = this.#squares.map((squares, group) => {
-      const means = this.#sums[group]!.map((sum) => (centred ? sum / rows : 0))
-      return symmetric(squares, rows, means)
-    })
-    return { rows, groups }
+    const means = this.#sums.map((sums) => sums.map((sum) => sum / rows))
+    const groups = this.#squares.map((squares, group) =>
+      symmetric(squares, rows, centred ? means[group]! : new Float64Array(this.#layer.width)),
+    )
+    return { rows, groups, means }
   }
 
   async #flush(): Promise<void> {

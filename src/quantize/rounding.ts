@@ -60,8 +60,8 @@ const shrinkages = [0.5, 0.2, 0.05, 0]
 /** So many output channels tell which shrinkage serves a layer. */
 const mostTrialChannels = 32
 
-/** Sweeps over the weights of a channel; most are through after five. */
-const mostSweeps = 30
+/** Sweeps over the weights of a channel: later ones change next to nothing. */
+const mostSweeps = 8
 
 interface Channel {
   readonly group: number

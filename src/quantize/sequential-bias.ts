@@ -42,11 +42,24 @@ export function meanOutputs(
     layer.read(meanInput, position, row, 0, width)
     for (let i = 0; i < row.length; i++) means[i]! += row[i]! / positions
   }
+  return timesRows(
+    layer,
+    weights,
+    Array.from({ length: groups }, (_, group) => means.subarray(group * width, (group + 1) * width)),
+  )
+}
+
+/** What each output channel makes of one row for each group. */
+export function timesRows(
+  layer: LayerRows,
+  weights: ArrayLike<number>,
+  rows: readonly ArrayLike<number>[],
+): Float64Array {
   return Float64Array.from({ length: layer.channels }, (_, channel) => {
     const { start, stride } = layer.weightsOf(channel)
-    const first = layer.groupOf(channel) * width
+    const row = rows[layer.groupOf(channel)]!
     let sum = 0
-    for (let i = 0; i < width; i++) sum += weights[start + i * stride]! * means[first + i]!
+    for (let i = 0; i < layer.width; i++) sum += weights[start + i * stride]! * row[i]!
     return sum
   })
 }

@@ -27,7 +27,7 @@ function gramOf(width: number, rows: number, seed: number): GramMatrices {
     for (let i = 0; i < width; i++)
       for (let j = 0; j < width; j++) gram[i * width + j]! += (x[i]! * x[j]!) / rows
   }
-  return { rows, groups: [gram] }
+  return { rows, means: [], groups: [gram] }
 }
 
 /** The least error over all 2^width ways to round down or up. */
@@ -64,7 +64,7 @@ test('of all 512 roundings of nine weights, as of a depthwise channel, it finds 
 })
 
 test('two inputs that always go together: one weight takes up what the other loses', () => {
-  const gram: GramMatrices = { rows: 100, groups: [Float64Array.of(1, 1, 1, 1)] }
+  const gram: GramMatrices = { rows: 100, means: [], groups: [Float64Array.of(1, 1, 1, 1)] }
   // 0.4 + 0.4 is nearer to 1 step than to none
   const request = requestOf([0.4, 0.4], 2, 1)
   const found = roundByOutput(request, request.nearest, layerOf(2, 1), { fit: gram, guard: gram })!
@@ -77,7 +77,7 @@ test('where inputs are not correlated the nearest integers are the best, and not
   const width = 6
   const gram = new Float64Array(width * width)
   for (let i = 0; i < width; i++) gram[i * width + i] = 1 + i
-  const matrices = { rows: 100, groups: [gram] }
+  const matrices = { rows: 100, means: [], groups: [gram] }
   const request = requestOf(Array.from({ length: 3 * width }, noise(5)), width, 0.02)
   assert.equal(
     roundByOutput(request, request.nearest, layerOf(width, 3), { fit: matrices, guard: matrices }),
@@ -95,7 +95,7 @@ test('what few rows teach many weights does not hold on others: it is not taken'
       for (let i = 0; i < width; i++)
         for (let j = 0; j < width; j++) gram[i * width + j]! += (x[i]! * x[j]!) / rows
     }
-    return { rows, groups: [gram] }
+    return { rows, means: [], groups: [gram] }
   }
   const [fit, guard] = [independent(12, 1), independent(5_000, 2)]
   const request = requestOf(Array.from({ length: 8 * width }, noise(3)), width, 0.05)
@@ -129,7 +129,7 @@ test('no integer leaves [−limit, limit], and none moves two steps away from it
 })
 
 test('an input that never varies, whose variance is 0, stops nothing', () => {
-  const gram = { rows: 100, groups: [Float64Array.of(1, 0.9, 0, 0.9, 1, 0, 0, 0, 0)] }
+  const gram = { rows: 100, means: [], groups: [Float64Array.of(1, 0.9, 0, 0.9, 1, 0, 0, 0, 0)] }
   const request = requestOf([0.4, 0.4, 0.4], 3, 1)
   const { integers } = roundByOutput(request, request.nearest, layerOf(3, 1), { fit: gram, guard: gram })!
   assert.equal(integers[2], 0)

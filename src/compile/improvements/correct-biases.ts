@@ -1,13 +1,11 @@
 import type { Graph } from '../../graph/types.ts'
-import { numbersOf } from '../../graph/constant.ts'
 import { GraphEditor } from '../../graph/edit.ts'
 import { biasShifts, MeanInput, meanOutputs } from '../../quantize/sequential-bias.ts'
-import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
 import { elementCount } from '../../tensor.ts'
 import { type Observed, observeFloat, observeQuantized } from '../observe.ts'
-import type { Made, Trial } from '../trial.ts'
+import type { Made } from '../trial.ts'
 import type { Improvement, ImprovementContext } from './improvement.ts'
-import { type StoredLayer, storedLayers } from './stored-layers.ts'
+import { type StoredLayer, storedLayers, storedReals, withShifts } from './stored-layers.ts'
 
 /**
  * Takes back in each bias what the quantized network, run as the board runs it, is off by on average before the bias:
@@ -117,17 +115,6 @@ function upTo(made: Made, values: readonly string[]): Made {
   return { ...made, typed: { ...made.typed, graph: editor.finish() } }
 }
 
-/** On top of what was shifted before. */
-function withShifts(trial: Trial, shifts: ReadonlyMap<StoredLayer, Float64Array>): Trial {
-  const layers = new Map(trial.layers)
-  for (const [{ node }, shift] of shifts) {
-    const tuning = layers.get(node.name)
-    const before = tuning?.biasShift
-    layers.set(node.name, { ...tuning, biasShift: shift.map((one, i) => one + (before?.[i] ?? 0)) })
-  }
-  return { ...trial, layers }
-}
-
 interface Reals {
   readonly weights: ArrayLike<number>
   readonly bias: readonly number[]
@@ -166,18 +153,4 @@ async function meansOf(
 
 function inputsOf(layers: Iterable<StoredLayer>): string[] {
   return [...new Set([...layers].map(({ input }) => input))]
-}
-
-/** What a typed graph really holds; undefined where the layer is no longer there as such. */
-function storedReals(typed: Graph, { node }: StoredLayer) {
-  const found = typed.nodes.find(({ name, op }) => name === node.name && op.kind === node.op.kind)
-  const [weights, bias] = [1, 2].map((at) => typed.values.get(found?.inputs[at] ?? ''))
-  if (!weights?.constant || !weights.type.quantization || !bias?.constant || !bias.type.quantization)
-    return undefined
-  const { scales } = bias.type.quantization
-  return {
-    weights: dequantizedNumbers(weights.constant, weights.type.quantization),
-    bias: numbersOf(bias.constant).map((stored, i) => stored * scales[i % scales.length]!),
-    steps: scales,
-  }
 }

@@ -1,11 +1,12 @@
 import { type GramMatrices, GramSums, spreadPositions } from '../../quantize/gram.ts'
 import { roundByOutput } from '../../quantize/rounding.ts'
+import { timesRows } from '../../quantize/sequential-bias.ts'
 import type { RoundWeights } from '../../quantize/weighted-layer.ts'
 import { observeQuantized } from '../observe.ts'
-import type { Made } from '../trial.ts'
+import type { Made, Trial } from '../trial.ts'
 import { GramProducts } from './gram-products.ts'
 import type { Improvement, ImprovementContext } from './improvement.ts'
-import { type StoredLayer, storedLayers } from './stored-layers.ts'
+import { type StoredLayer, storedLayers, storedReals, withShifts } from './stored-layers.ts'
 
 /** Weights rounded by what they do to a layer's outputs, not each to its nearest integer. */
 export const roundingByOutput: Improvement = {
@@ -27,8 +28,11 @@ export const roundingByOutput: Improvement = {
         declined: `in none of ${narrow.length} layers is the output error on samples that took no part smaller`,
       }
     const tunings = new Map(made.trial.layers)
-    for (const [name, round] of rounded) tunings.set(name, { ...tunings.get(name), round })
-    const trial = { ...made.trial, layers: tunings }
+    for (const [layer, { integers }] of rounded) {
+      const { name } = layer.node
+      tunings.set(name, { ...tunings.get(name), round: forTheseScales(layer, integers) })
+    }
+    const trial = withExactMeans(made, { ...made.trial, layers: tunings }, rounded, context)
     const wide = layers.length - narrow.length
     const left = wide === 0 ? '' : `, ${wide} too wide`
     return {
@@ -46,22 +50,53 @@ const mostMatrixBytes = 256 * 2 ** 20
 /** Every so manieth sample only guards what was learnt from the others. */
 const guardEvery = 4
 
+interface Rounded {
+  readonly integers: Int8Array
+  /** Of what the layer reads, one for each group. */
+  readonly meanRows: readonly Float64Array[]
+}
+
 async function roundedLayers(
   made: Made,
   layers: readonly StoredLayer[],
   context: ImprovementContext,
-): Promise<Map<string, RoundWeights>> {
-  const rounded = new Map<string, RoundWeights>()
+): Promise<Map<StoredLayer, Rounded>> {
+  const rounded = new Map<StoredLayer, Rounded>()
   let done = 0
   for (const batch of batchesOf(layers)) {
     const gathered = await gatherMatrices(made, batch, context)
     for (const [i, layer] of batch.entries()) {
       const found = roundByOutput(layer.request, layer.integers, layer.rows, gathered[i]!)
-      if (found) rounded.set(layer.node.name, forTheseScales(layer, found.integers))
+      if (found) rounded.set(layer, { integers: found.integers, meanRows: gathered[i]!.fit.means })
       context.progress.tick(++done, layers.length, 'layers')
     }
   }
   return rounded
+}
+
+/**
+ * Rounding about the mean leaves the mean to the biases, and moves it further than the nearest integers do. Where the
+ * target's own correction, by means of whole channels, misses by it (a border that is darker than the middle), the
+ * biases are shifted by the rest.
+ */
+function withExactMeans(
+  before: Made,
+  trial: Trial,
+  rounded: ReadonlyMap<StoredLayer, Rounded>,
+  { make }: ImprovementContext,
+): Trial {
+  const after = make(trial)
+  const shifts = new Map<StoredLayer, Float64Array>()
+  for (const [layer, { meanRows }] of rounded) {
+    const [old, now] = [before, after].map(({ typed }) => storedReals(typed.graph, layer))
+    if (!old || !now) continue
+    const means = [old, now].map(({ weights }) => timesRows(layer.rows, weights, meanRows))
+    shifts.set(
+      layer,
+      means[0]!.map((mean, i) => mean + old.bias[i]! - (means[1]![i]! + now.bias[i]!)),
+    )
+  }
+  return withShifts(trial, shifts)
 }
 
 /** What was learnt with some scales says nothing of others. */

@@ -1,7 +1,7 @@
 import { numbersOf } from '../../graph/constant.ts'
-import type { Node } from '../../graph/types.ts'
+import type { Graph, Node } from '../../graph/types.ts'
 import { layerRows, type LayerRows } from '../../quantize/gram-rows.ts'
-import type { LayerTunings, RoundingRequest } from '../../quantize/weighted-layer.ts'
+import { dequantizedNumbers, type LayerTunings, type RoundingRequest } from '../../quantize/weighted-layer.ts'
 import type { Made, Trial } from '../trial.ts'
 
 /** A layer whose weights a target stores as integers. */
@@ -57,4 +57,29 @@ export function storedLayers(
       })
   }
   return { layers, others: seen.size - layers.length }
+}
+
+/** What a typed graph really holds of a layer with a bias; undefined where the layer is no longer there as such. */
+export function storedReals(typed: Graph, { node }: StoredLayer) {
+  const found = typed.nodes.find(({ name, op }) => name === node.name && op.kind === node.op.kind)
+  const [weights, bias] = [1, 2].map((at) => typed.values.get(found?.inputs[at] ?? ''))
+  if (!weights?.constant || !weights.type.quantization || !bias?.constant || !bias.type.quantization)
+    return undefined
+  const { scales } = bias.type.quantization
+  return {
+    weights: dequantizedNumbers(weights.constant, weights.type.quantization),
+    bias: numbersOf(bias.constant).map((stored, i) => stored * scales[i % scales.length]!),
+    steps: scales,
+  }
+}
+
+/** Biases shifted on top of what was shifted before. */
+export function withShifts(trial: Trial, shifts: ReadonlyMap<StoredLayer, Float64Array>): Trial {
+  const layers = new Map(trial.layers)
+  for (const [{ node }, shift] of shifts) {
+    const tuning = layers.get(node.name)
+    const before = tuning?.biasShift
+    layers.set(node.name, { ...tuning, biasShift: shift.map((one, i) => one + (before?.[i] ?? 0)) })
+  }
+  return { ...trial, layers }
 }
