@@ -1,4 +1,5 @@
 import type { Board } from '../compile/board.ts'
+import { isQuantized } from '../compile/candidates.ts'
 import type { Compiled, Prepared } from '../compile/compile.ts'
 import { diagnose, fewSamples } from '../compile/diagnose/diagnose.ts'
 import { toEdgewrightError } from '../error.ts'
@@ -15,7 +16,8 @@ export async function fidelityOf(
   board: Board,
   progress: Progress,
 ): Promise<RunResult['fidelity']> {
-  if (prepared.recipe.scheme === 'float') return undefined
+  // nothing was quantized here: there is no float tensor to compare with
+  if (prepared.recipe.scheme === 'float' || isQuantized(prepared.source.original)) return undefined
   if (known.has(compiled)) return known.get(compiled)
   const fidelity = await diagnose(
     prepared,

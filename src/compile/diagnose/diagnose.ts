@@ -4,7 +4,7 @@ import type { Node } from '../../graph/types.ts'
 import type { Progress } from '../../progress.ts'
 import { type Asked, type Cause, causesOf, type Remedy, type TensorFacts } from '../../quantize/causes.ts'
 import { type Board, type BoardRequest, chooseBoard } from '../board.ts'
-import { type Candidate, chooseCandidate, type Declined } from '../candidates.ts'
+import { type Candidate, chooseCandidate, type Declined, isQuantized } from '../candidates.ts'
 import { type Prepared, prepareCompile, requireKnownNodes } from '../compile.ts'
 import type { Quality } from '../quality.ts'
 import type { Recipe } from '../recipe.ts'
@@ -95,6 +95,12 @@ export async function diagnoseModel(request: DiagnoseRequest, progress: Progress
   try {
     requireKnownNodes(prepared)
     const { source } = prepared
+    if (isQuantized(source.original))
+      throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model is quantized already.', {
+        where: source.path,
+        saw: 'scales and zero points in the file',
+        hint: 'Diagnose the float network that it was made of: it is what tensors are compared with.',
+      })
     if (request.artifact && request.artifact.source !== source.sha256)
       throw new EdgewrightError(
         'ARTIFACT_INVALID',

@@ -114,8 +114,8 @@ async function gatherGroup(
   const inGroup = new Set(names)
   const reads = new Set(group.flatMap(({ segment }) => segment?.reads ?? []))
   const open: { close(): Promise<void> }[] = []
-  const opened = async <T extends { close(): Promise<void> }>(made: Promise<T>): Promise<T> => {
-    const one = await made
+  const opened = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
+    const one = await opening
     open.push(one)
     return one
   }
@@ -128,7 +128,7 @@ async function gatherGroup(
     for await (const sample of samples) {
       throwIfAborted(progress.signal)
       const reals = await float.run(sample)
-      const integers = await quantized.run(sample)
+      const candidates = await quantized.run(sample)
       const stored = new Map<string, Stored>()
       for (const [name, real] of reals) {
         const one = known.get(name)!
@@ -137,7 +137,7 @@ async function gatherGroup(
         if (inGroup.has(name)) one.meter.addFloat(real, stored.get(name)!.reals)
       }
       for (const { name, meter, segment } of group) {
-        meter.addQuantized(reals.get(name)!, integers.get(name)!)
+        meter.addQuantized(reals.get(name)!, candidates.get(name)!)
         if (!segment) meter.addOwn(reals.get(name)!, stored.get(name)!.reals)
       }
       for (const { name, reference, candidate } of await alone.run(stored, sample))

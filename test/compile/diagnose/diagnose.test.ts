@@ -215,6 +215,15 @@ test('scheme float has nothing to diagnose', async () => {
   )
 })
 
+test('a model that is quantized already is refused: there is no float to compare with', {
+  skip: fixturesMissing,
+}, async () => {
+  await assert.rejects(
+    diagnoseModel(await request(fixture('mlperf-tiny/kws_dscnn_int8.tflite'), 'litert'), silentProgress()),
+    (error) => error instanceof EdgewrightError && /quantized already/.test(error.message),
+  )
+})
+
 test('an artifact is made again of its model, and what differs is said', async () => {
   const model = join(folder, 'digits.onnx')
   await copyFile(join(repositoryRoot, 'examples', 'mnist', 'mnist.onnx'), model)
