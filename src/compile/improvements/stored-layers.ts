@@ -60,7 +60,7 @@ export function storedLayers(
 }
 
 /** What a typed graph really holds of a layer with a bias; undefined where the layer is no longer there as such. */
-export function storedReals(typed: Graph, { node }: StoredLayer) {
+export function storedReals(typed: Graph, { node }: Pick<StoredLayer, 'node'>) {
   const found = typed.nodes.find(({ name, op }) => name === node.name && op.kind === node.op.kind)
   const [weights, bias] = [1, 2].map((at) => typed.values.get(found?.inputs[at] ?? ''))
   if (!weights?.constant || !weights.type.quantization || !bias?.constant || !bias.type.quantization)
