@@ -31,7 +31,9 @@ export function summaryMarkdown(comparisons: readonly Comparison[]): string {
         likeness(ours),
         `${likeness(alike)} ${alike.name}`,
         accuracy(ours),
-        comparison.labelled > 0 ? `${accuracy(right)} ${right.name}` : '–',
+        comparison.labelled > 0
+          ? `${accuracy(right)} ${right.name}, p ${right.pAgainstOurs.toFixed(2)}`
+          : '–',
         `${fastest.oursToThis.toFixed(3)} ${fastest.name}`,
       ]
     }),
