@@ -73,6 +73,11 @@ export function presetOf<Kind extends PresetKind>(
   return words.filter((word) => own.includes(word)).at(-1) as (typeof presets)[Kind][number] | undefined
 }
 
+/** Where calibrations are kept: the user's cache folder, or nowhere with `--no-cache`. */
+export function calibrationCacheOf(args: Arguments): object | null {
+  return args['cache'] === false ? null : {}
+}
+
 /** `--max-drop 0.5%` or `0.005` as a share. */
 function shareOf(args: Arguments, name: string): number | undefined {
   const written = text(args, name)

@@ -48,6 +48,11 @@ export const recipeOptions = {
     describe: 'A change that the target may make though results differ: relu6, float-io, split-outputs',
   },
   seed: { type: 'number', describe: 'For splits and random inputs' },
+  cache: {
+    type: 'boolean',
+    default: true,
+    describe: 'Keep what calibration saw, for other recipes on the same model and data (--no-cache: not)',
+  },
 } as const satisfies Record<string, Options>
 
 /** Of a compile; `run` takes one of each kind: `--preset best,standard`. */

@@ -100,12 +100,12 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
   const cannotChoose = samples.selection.indices.length === 0
   if (cannotChoose || recipe.preset === 'fast') {
     search.take(trials[0]!)
-    if (limit && improvable(recipe.scheme, ranges)) await search.improve()
+    if (limit && improvable(recipe.scheme, ranges)) await search.improve(graph)
   } else if (trials.length === 1 && !improvable(recipe.scheme, ranges)) search.take(trials[0]!)
   else {
     progress.stage('choose', `on ${samples.selection.indices.length} held-out samples`)
     await search.tryAll('ranges', trials, Number.NEGATIVE_INFINITY)
-    if (improvable(recipe.scheme, ranges)) await search.improve()
+    if (improvable(recipe.scheme, ranges)) await search.improve(graph)
   }
   if (limit) await search.require(limit)
   const { made, names } = search.best!
@@ -163,9 +163,9 @@ class Search {
     this.best = { made: makeTrial(trial, this.#board), names: [name], quality: null }
   }
 
-  async improve(): Promise<void> {
+  async improve(tailored: Graph): Promise<void> {
     const { recipe } = this.#prepared
-    const context = this.#context()
+    const context = this.#context(tailored)
     for (const { name, presets, marginDb, propose } of improvements) {
       if (!presets.includes(recipe.preset)) continue
       this.#progress.stage('improve', name)
@@ -224,11 +224,12 @@ class Search {
     throw accuracyLimitMissed(limit, reached, tried?.reason ?? null, this.#board)
   }
 
-  #context(): ImprovementContext {
+  #context(tailored: Graph): ImprovementContext {
     const board = this.#board
     return {
       board,
       recipe: this.#prepared.recipe,
+      tailored,
       progress: this.#progress,
       limit: this.#limit,
       calibration: this.#calibration,

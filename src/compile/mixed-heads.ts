@@ -3,11 +3,11 @@ import type { Graph } from '../graph/types.ts'
 import { floatPasses, runPasses } from '../passes/index.ts'
 import { endsInConcat, splitHeads } from '../passes/split-heads.ts'
 import type { Progress } from '../progress.ts'
-import { calibrate } from '../quantize/calibrate.ts'
 import { describeMixedConcat, type MixedConcat, mixedConcats } from '../quantize/concat-ranges.ts'
 import type { Ranges } from '../quantize/ranges.ts'
+import { calibrateSamples } from './calibration.ts'
 import { executeGraph, modelFileOf } from './execute-graph.ts'
-import { type Samples, samplesOf } from './samples.ts'
+import type { Samples } from './samples.ts'
 import type { Source } from './source.ts'
 
 /** What stays in float because a concatenation would give its branches one scale. */
@@ -87,10 +87,10 @@ export async function splitMixedOutputs(
   const { dataset, indices } = samples.calibration
   const part = { dataset, indices: indices.slice(0, sampleLimit) }
   progress.stage('split outputs', `${part.indices.length} samples`)
-  const feeds = async function* () {
-    for await (const sample of samplesOf(part, progress.signal)) yield sample.inputs
-  }
-  const ranges = await calibrate(source.original, executeGraph, feeds(), [...new Set(activations)])
+  const ranges = await calibrateSamples(
+    { graph: source.original, wanted: [...new Set(activations)], samples: part, cache: null },
+    progress,
+  )
   const mixed = mixedConcats(source.original, ranges).filter(({ at }) => at === 'output')
   const { graph: original, notes: declined, replaced } = splitHeads(source.original, mixed)
   const notes = [...source.notes, ...declined.map((note) => ({ pass: 'split-heads', ...note }))]

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type Scheme, schemes } from '../artifact/manifest.ts'
 import { EdgewrightError } from '../error.ts'
+import type { CalibrationCacheOptions } from '../compile/calibration-cache.ts'
 import type { Recipe, RecipeInput } from '../compile/recipe.ts'
 import { type Budget, parseBudget } from './budget.ts'
 import { type Config, readConfig } from './config.ts'
@@ -22,6 +23,8 @@ export interface RunRequest {
   readonly signature?: string | undefined
   readonly data: string | undefined
   readonly calibrationData: string | undefined
+  /** Where calibrations are kept; null or absent: nowhere. */
+  readonly calibrationCache?: CalibrationCacheOptions | null
   readonly metric: string | undefined
   readonly recipe: Recipe
   /** One compile and one row each, in this order; the recipe's own where none is named. */
@@ -48,6 +51,8 @@ export interface RunChoices {
   readonly signature?: string | undefined
   readonly data: string | undefined
   readonly calibrationData: string | undefined
+  /** Where calibrations are kept; null or absent: nowhere. */
+  readonly calibrationCache?: CalibrationCacheOptions | null
   readonly metric: string | undefined
   recipe(base: RecipeInput | string | undefined): Promise<Recipe>
   /** `full-int8,float16`; undefined: of the recipe. */
@@ -86,6 +91,7 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     signature: choices.signature,
     data: choices.data ?? config?.data,
     calibrationData: choices.calibrationData ?? config?.calibrationData,
+    calibrationCache: choices.calibrationCache ?? null,
     metric: choices.metric ?? config?.metric,
     recipe,
     schemes: choices.schemes === undefined ? [recipe.scheme] : schemesOf(choices.schemes),

@@ -1,4 +1,4 @@
-import { recipeOf, shapesOf } from '../arguments.ts'
+import { calibrationCacheOf, recipeOf, shapesOf } from '../arguments.ts'
 import { type Command, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import {
@@ -53,6 +53,7 @@ export const compile: Command = {
         signature: text(args, 'signature'),
         data: text(args, 'data'),
         calibrationData: text(args, 'calibration-data'),
+        calibrationCache: calibrationCacheOf(args),
         metric: text(args, 'metric'),
         recipe,
         profile: text(args, 'profile')!,

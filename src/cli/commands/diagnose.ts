@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { EdgewrightError } from '../../error.ts'
-import { recipeOf, shapesOf } from '../arguments.ts'
+import { calibrationCacheOf, recipeOf, shapesOf } from '../arguments.ts'
 import { type Arguments, type Command, number, text } from '../command.ts'
 import { dataOptions, modelOptions, presetOption, recipeOptions } from '../options.ts'
 
@@ -54,6 +54,7 @@ export const diagnose: Command = {
         signature: text(args, 'signature'),
         data: text(args, 'data'),
         calibrationData: text(args, 'calibration-data'),
+        calibrationCache: calibrationCacheOf(args),
         metric: text(args, 'metric'),
         recipe: await recipeOf(args, remaking?.recipe),
         profile: text(args, 'profile') ?? remaking?.profile ?? 'this-computer',

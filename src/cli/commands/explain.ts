@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { presetOf, recipeOf, shapesOf, threadsOf } from '../arguments.ts'
+import { calibrationCacheOf, presetOf, recipeOf, shapesOf, threadsOf } from '../arguments.ts'
 import { type Command, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { dataOptions, deviceOptions, measureOptions, modelOptions, recipeOptions } from '../options.ts'
@@ -48,6 +48,7 @@ export const explain: Command = {
         signature: text(args, 'signature'),
         data: text(args, 'data'),
         calibrationData: text(args, 'calibration-data'),
+        calibrationCache: calibrationCacheOf(args),
         metric: text(args, 'metric'),
         recipe: await recipeOf(args, undefined, presetOf(args, 'compile', kinds)),
         device: text(args, 'device')!,

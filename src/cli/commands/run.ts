@@ -1,5 +1,13 @@
 import { exitCodes } from '../../error.ts'
-import { presetOf, recipeOf, rateHzOf, shapesOf, threadsOf, affinityOf } from '../arguments.ts'
+import {
+  calibrationCacheOf,
+  presetOf,
+  recipeOf,
+  rateHzOf,
+  shapesOf,
+  threadsOf,
+  affinityOf,
+} from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import {
@@ -67,6 +75,7 @@ export const run: Command = {
       signature: text(args, 'signature'),
       data: text(args, 'data'),
       calibrationData: text(args, 'calibration-data'),
+      calibrationCache: calibrationCacheOf(args),
       metric: text(args, 'metric'),
       recipe: (base) => recipeOf({ ...args, scheme: undefined }, base, presetOf(args, 'compile', kinds)),
       schemes: text(args, 'scheme'),

@@ -1,3 +1,4 @@
+import type { CalibrationCacheOptions } from '../calibration-cache.ts'
 import { sha256 } from '../../digest.ts'
 import { EdgewrightError } from '../../error.ts'
 import type { Node } from '../../graph/types.ts'
@@ -57,6 +58,7 @@ export interface DiagnosedRemedy extends Pick<Remedy, 'option' | 'why'> {
 export interface DiagnoseRequest extends ModelRequest, BoardRequest {
   readonly data: string | undefined
   readonly calibrationData: string | undefined
+  readonly calibrationCache?: CalibrationCacheOptions | null
   readonly metric: string | undefined
   readonly recipe: Recipe
   /** Samples to look at. */

@@ -37,6 +37,8 @@ export interface ImprovementContext {
   readonly board: Board
   readonly recipe: Recipe
   readonly progress: Progress
+  /** The float network as the target tailored it, before any improvement. */
+  readonly tailored: Graph
   /** Null where the recipe sets none. */
   readonly limit: AccuracyLimit | null
   /** A part of the calibration samples, always the same: never those that decide. */

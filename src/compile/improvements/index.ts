@@ -5,6 +5,7 @@ import { equalize } from './equalize.ts'
 import type { Improvement } from './improvement.ts'
 import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
 import { mixedPrecision } from './mixed-precision.ts'
+import { rangesAgain } from './ranges-again.ts'
 import { roundingByOutput } from './round-weights.ts'
 import { smoothQuant } from './smooth-quant.ts'
 
@@ -13,6 +14,7 @@ export const improvements: readonly Improvement[] = [
   equalize,
   absorbBias,
   smoothQuant,
+  rangesAgain,
   classRanges,
   roundingByOutput,
   biasesAsTheyAre,

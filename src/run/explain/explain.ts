@@ -1,4 +1,5 @@
 import { boardOfDevice } from '../../compile/board.ts'
+import type { CalibrationCacheOptions } from '../../compile/calibration-cache.ts'
 import { floatBaseline } from '../../compile/candidates.ts'
 import {
   type Compiled,
@@ -33,6 +34,7 @@ export interface ExplainRequest {
   readonly signature?: string | undefined
   readonly data: string | undefined
   readonly calibrationData: string | undefined
+  readonly calibrationCache?: CalibrationCacheOptions | null
   readonly metric: string | undefined
   readonly recipe: Recipe
   readonly device: string
