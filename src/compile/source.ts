@@ -4,6 +4,7 @@ import { sha256, sha256OfFile } from '../digest.ts'
 import { EdgewrightError } from '../error.ts'
 import { openModel } from '../formats/index.ts'
 import { inferOpaqueTypes } from '../execute/onnxruntime.ts'
+import { writeTflite } from '../formats/tflite/write.ts'
 import { floatPasses, runPasses } from '../passes/index.ts'
 import type { Graph, Model } from '../graph/types.ts'
 import type { Progress } from '../progress.ts'
@@ -123,7 +124,14 @@ async function floatModelOf(
   // a TensorFlow Lite file states a size beside each open dimension, which LiteRT takes
   const bound = model.format === 'tflite' ? Object.keys(shapes).length === 0 : fixed
   const runnable = model.format === 'onnx' || model.format === 'tflite'
-  return runnable && bound && !model.externalData ? readFile(path) : modelFileOf(original)
+  if (!runnable || !bound || model.externalData) return modelFileOf(original)
+  // LiteRT names inputs as the signature does: the same network again, under the names of its tensors
+  return callsTensorsOtherwise(model) ? writeTflite(original) : readFile(path)
+}
+
+function callsTensorsOtherwise({ extras }: Model): boolean {
+  const aliases = [extras?.signature?.inputs ?? {}, extras?.signature?.outputs ?? {}]
+  return aliases.some((names) => Object.entries(names).some(([tensor, alias]) => tensor !== alias))
 }
 
 async function fileBytes(path: string): Promise<number> {

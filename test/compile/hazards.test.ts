@@ -14,7 +14,7 @@ import { GraphEditor } from '../../src/graph/edit.ts'
 import { silentProgress } from '../../src/progress.ts'
 import { noQuestions } from '../../src/run/open-device.ts'
 import { evaluateSubject } from '../../src/run/evaluate.ts'
-import { repositoryRoot } from '../fixtures.ts'
+import { fixture, fixturesMissing, repositoryRoot } from '../fixtures.ts'
 
 const example = join(repositoryRoot, 'examples', 'mnist')
 let folder: string
@@ -151,4 +151,18 @@ describe('hazards of a compile', () => {
     // indices are no scores: which of them is largest says nothing
     assert.equal(quality.agreement, null)
   })
+})
+
+test('a TensorFlow Lite file whose signature calls its tensors otherwise compiles', {
+  skip: fixturesMissing,
+}, async () => {
+  for (const name of ['single_hard_swish', 'branching_conv_fc']) {
+    const { quality } = await compile(name, {
+      model: fixture(`tflite-single-op/${name}.tflite`),
+      data: undefined,
+      calibrationData: undefined,
+      target: 'litert',
+    })
+    assert.ok(quality.sqnrDb > 20, `${name}: ${quality.sqnrDb} dB`)
+  }
 })
