@@ -122,6 +122,7 @@ class Network {
         weight: 'mse',
         correctBias: true,
         headroom: true,
+        rowScales: false,
         keepFloat: [],
         layers: new Map(),
         valueRanges: new Map(),

@@ -28,6 +28,8 @@ export interface TargetOptions {
   readonly perChannel: boolean
   /** Take back in biases what rounding the weights shifts on average; undefined: where the target can. */
   readonly correctBias?: boolean
+  /** Fully connected layers get a scale for each row, also where the target would find that too dear in size. */
+  readonly rowScales?: boolean
   /** What was learnt of single layers, by node name of the tailored graph. */
   readonly layers?: LayerTunings
   /** Ways to choose ranges that differ from `activationRange`, by name of any value of a same-scale class. */

@@ -89,6 +89,8 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
       ranges,
       correctBias: recipe.preset !== 'fast',
       headroom: true,
+      // where nothing is tried, bytes are the smaller risk
+      rowScales: recipe.preset === 'fast' && board.target.name === 'litert',
       keepFloat: [...recipe.keepFloat, ...heads.keepFloat],
       layers: new Map(),
       valueRanges: new Map(),

@@ -35,7 +35,9 @@ export const recipeSchema = z.strictObject({
         .positive()
         .max(1_000_000)
         .optional()
-        .describe('So many samples; default a quarter of the data, at most 512'),
+        .describe(
+          'So many samples; default a quarter of the data, or all calibration data that does not choose; at most 512',
+        ),
     })
     .prefault({}),
   perChannel: z.boolean().default(true).describe('One weight scale for each output channel'),

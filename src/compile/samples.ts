@@ -68,9 +68,12 @@ export async function openSamples(
     ...options,
     classes: undefined,
   })
+  const sizes = sizesOf(calibrationSet.length, recipe)
+  // none of it evaluates: what does not choose calibrates
+  const calibration = sizes.calibration ?? Math.min(512, calibrationSet.length - sizes.selection)
   const splits = splitDataset(
     calibrationSet.length,
-    { ...sizesOf(calibrationSet.length, recipe), evaluation: 0 },
+    { ...sizes, calibration, evaluation: 0 },
     recipe.seed,
     calibrationSet.labels,
   )

@@ -18,6 +18,8 @@ export interface Trial {
   readonly correctBias: boolean
   /** Let outputs end beyond what calibration saw. */
   readonly headroom: boolean
+  /** A scale for each row of fully connected layers, whatever it adds to the file. */
+  readonly rowScales: boolean
   /** Nodes or values in float, those of the recipe included. */
   readonly keepFloat: readonly string[]
   readonly layers: LayerTunings
@@ -55,6 +57,7 @@ export function trialOptions(trial: Trial, board: Board): TargetOptions {
     activationRange: trial.activation,
     weightRange: trial.weight,
     correctBias: trial.correctBias,
+    rowScales: trial.rowScales,
     keepFloat: trial.keepFloat,
     layers: trial.layers,
     valueRanges: trial.valueRanges,

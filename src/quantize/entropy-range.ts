@@ -15,7 +15,7 @@ export function entropyRange(
   const [low, high] = integerRange[dtype]
   const levels = high - low + 1
   if (symmetric) {
-    const end = bestThreshold(magnitudes(histogram), levels / 2)
+    const end = bestThreshold(magnitudes(histogram), levels / 2, leastInside)
     const magnitude = Math.min(end * width, Math.max(-histogram.min, histogram.max))
     return { min: -magnitude, max: magnitude }
   }
@@ -29,20 +29,27 @@ export function entropyRange(
   let to = divergence.last(negative)
   for (let round = 0; round < 3; round++) {
     const before = [from, to]
-    to = search(negative, divergence.last(negative), (end) => divergence.of(from, end))
-    from = search(negative, divergence.first(negative), (end) => divergence.of(end, to))
+    to = search(negative, divergence.last(negative), (end) => divergence.of(from, end, leastInside))
+    from = search(negative, divergence.first(negative), (end) => divergence.of(end, to, leastInside))
     if (before[0] === from && before[1] === to) break
   }
   return clip(from, to)
 }
 
 /**
- * How many bins of |x|, the first of which starts at 0, to represent by `levels` equal levels; at least as
- * many as levels.
+ * Share of the elements that a range holds at least. One value that comes very often (a background through a bias) would
+ * have the whole range collapse around it: what is clipped beside it then says little to the divergence, and all to the
+ * network.
  */
-export function bestThreshold(bins: Float64Array, levels: number): number {
+const leastInside = 0.99
+
+/**
+ * How many bins of |x|, the first of which starts at 0, to represent by `levels` equal levels; at least as
+ * many as levels, and with so great a share of the elements.
+ */
+export function bestThreshold(bins: Float64Array, levels: number, least = 0): number {
   const divergence = new Divergence(bins, levels)
-  return search(0, divergence.last(0), (end) => divergence.of(0, end))
+  return search(0, divergence.last(0), (end) => divergence.of(0, end, least))
 }
 
 /** Of a histogram of so many bins every end is tried; of a larger one so many, then ever nearer to the best. */
@@ -111,12 +118,12 @@ export class Divergence {
     return Math.max(this.#bins.findLastIndex((count) => count > 0) + 1, zero)
   }
 
-  /** Infinite where a bin of P has no counterpart in Q, and for parts of fewer bins than levels. */
-  of(from: number, to: number): number {
+  /** Infinite where a bin of P has no counterpart in Q, for parts of fewer bins than levels, and of less than `least` of all. */
+  of(from: number, to: number, least = 0): number {
     const counts = this.#counts
     const all = counts[this.#bins.length]!
     const inside = counts[to]! - counts[from]!
-    if (to - from < this.#levels || inside === 0) return Number.POSITIVE_INFINITY
+    if (to - from < this.#levels || inside === 0 || inside < least * all) return Number.POSITIVE_INFINITY
     const below = counts[from]!
     const above = all - counts[to]!
     const levels = this.#levels

@@ -21,7 +21,7 @@ export function weightAxis(op: Op, weights: Constant, options: TargetOptions): n
     case 'ConvTranspose':
       return 1
     case 'Gemm':
-      return op.transB && roundingGain(weights) >= worthwhile ? 0 : null
+      return op.transB && (options.rowScales || roundingGain(weights) >= worthwhile) ? 0 : null
     default:
       return null
   }

@@ -11,6 +11,11 @@ export interface BoardOptions {
   readonly model?: BoardModel
   /** The model's own core where not given. */
   readonly cpu?: BoardCpu
+  /**
+   * `system` only: one core, whose clock advances two nanoseconds an instruction. Times are then instruction counts,
+   * the same in every run; they are not cycles.
+   */
+  readonly instructionClock?: boolean
   /** `user` only: whose userland, bookworm has glibc 2.36, bullseye 2.31. */
   readonly suite?: 'bookworm' | 'bullseye'
   /** `user` only: size of the home folder's file system. */

@@ -20,7 +20,7 @@ export async function startSystemBoard(options: BoardOptions): Promise<Board> {
   const folder = boardFolder()
   const { fingerprint } = await makeKeys(folder)
   const initrd = initrdWithKeys(folder, image)
-  const { child, port } = await boot(folder, image, initrd, model)
+  const { child, port } = await boot(folder, image, initrd, model, options.instructionClock ?? false)
   trustHostKey(folder, port)
   return describe(child, folder, port, fingerprint)
 }
@@ -47,14 +47,25 @@ async function boot(
   image: string,
   initrd: string,
   model: BoardModel,
+  instructionClock: boolean,
 ): Promise<{ child: ChildProcess; port: number }> {
   const port = await freePort()
   const child = startProcess(
     folder,
     [
       'qemu-system-aarch64',
-      ...['-M', 'virt,gic-version=3', '-cpu', coreOf[model], '-smp', '2', '-m', '1024'],
-      ...['-accel', 'tcg,thread=multi,tb-size=256'],
+      ...[
+        '-M',
+        'virt,gic-version=3',
+        '-cpu',
+        coreOf[model],
+        '-smp',
+        instructionClock ? '1' : '2',
+        '-m',
+        '1024',
+      ],
+      ...['-accel', `tcg,thread=${instructionClock ? 'single' : 'multi'},tb-size=256`],
+      ...(instructionClock ? ['-icount', 'shift=1'] : []),
       ...['-kernel', join(image, 'vmlinuz'), '-initrd', initrd, '-dtb', join(image, `${model}.dtb`)],
       ...['-append', 'console=ttyAMA0 quiet panic=-1', '-no-reboot', '-display', 'none', '-nodefaults'],
       ...['-serial', `file:${join(folder, 'console')}`],

@@ -147,3 +147,14 @@ test('in a histogram of full size the threshold is within 2 % of the best of all
     assert.ok(found <= least * 1.02 + 1e-5, `${found} against ${least}`)
   }
 })
+
+test('a value that comes very often does not draw the whole range around itself', () => {
+  const histogram = new Histogram('background')
+  // nine of ten pixels are a background of 0.05, the rest reaches 8
+  histogram.observe(
+    Float32Array.from({ length: 20_000 }, (_, i) => (i % 10 === 0 ? (8 * (i / 10)) / 2_000 : 0.05)),
+  )
+  const { min, max } = entropyRange(histogram, { dtype: 'int8' })
+  assert.equal(min, 0)
+  assert.ok(max > 7, `${max}`)
+})

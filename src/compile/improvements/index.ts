@@ -7,6 +7,7 @@ import { biasesAsTheyAre, withoutHeadroom } from './leave-out.ts'
 import { mixedPrecision } from './mixed-precision.ts'
 import { rangesAgain } from './ranges-again.ts'
 import { roundingByOutput } from './round-weights.ts'
+import { rowScales } from './row-scales.ts'
 import { smoothQuant } from './smooth-quant.ts'
 
 /** In the order in which they are tried: what changes the float network, then ranges, then weights, then biases. */
@@ -15,6 +16,7 @@ export const improvements: readonly Improvement[] = [
   absorbBias,
   smoothQuant,
   rangesAgain,
+  rowScales,
   classRanges,
   roundingByOutput,
   biasesAsTheyAre,

@@ -35,7 +35,7 @@ function leaveOut(
 }
 
 /** A target may have no use for a change, or a network no place. */
-function sameFile(a: Made, b: Made): boolean {
+export function sameFile(a: Made, b: Made): boolean {
   const bytesOf = ({ emitted }: Made) => emitted.files.get(emitted.model)!
   return Buffer.compare(bytesOf(a), bytesOf(b)) === 0
 }

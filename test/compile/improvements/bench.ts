@@ -50,6 +50,7 @@ export class Bench {
       weight: 'mse',
       correctBias: true,
       headroom: true,
+      rowScales: false,
       keepFloat: [],
       layers: new Map(),
       valueRanges: new Map(),

@@ -80,6 +80,7 @@ async function proposal(target: string, graph: Graph, activation: ActivationRang
     weight: 'min-max',
     correctBias: true,
     headroom: true,
+    rowScales: false,
     keepFloat: [],
     layers: new Map(),
     valueRanges: new Map(),

@@ -334,6 +334,7 @@ async function measured({
     weight: 'mse',
     correctBias: true,
     headroom: true,
+    rowScales: false,
     keepFloat: [],
     layers: new Map(),
     valueRanges: new Map(),

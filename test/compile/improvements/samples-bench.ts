@@ -35,6 +35,7 @@ export class SamplesBench {
       weight: 'mse',
       correctBias: true,
       headroom: false,
+      rowScales: false,
       keepFloat: [],
       layers: new Map(),
       valueRanges: new Map(),
