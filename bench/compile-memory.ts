@@ -12,7 +12,12 @@ import { parseArgs } from 'node:util'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { few: { type: 'string', default: '32' }, many: { type: 'string', default: '1024' }, rounds: { type: 'string', default: '3' }, child: { type: 'string' } },
+  options: {
+    few: { type: 'string', default: '32' },
+    many: { type: 'string', default: '1024' },
+    rounds: { type: 'string', default: '3' },
+    child: { type: 'string' },
+  },
 })
 const model = positionals[0] ?? 'examples/mnist/mnist.onnx'
 
@@ -22,20 +27,32 @@ else compare()
 function compare(): void {
   const few = Number(values.few)
   const many = Number(values.many)
-  const runs = new Map<number, { peakRssBytes: number; calibrateSeconds: number }[]>([[few, []], [many, []]])
+  const runs = new Map<number, { peakRssBytes: number; calibrateSeconds: number }[]>([
+    [few, []],
+    [many, []],
+  ])
   for (let round = 0; round < Number(values.rounds); round++)
-    for (const samples of round % 2 === 0 ? [few, many] : [many, few]) runs.get(samples)!.push(measure(samples))
+    for (const samples of round % 2 === 0 ? [few, many] : [many, few])
+      runs.get(samples)!.push(measure(samples))
   const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1]!
   const peak = (samples: number) => median(runs.get(samples)!.map((run) => run.peakRssBytes))
   const seconds = (samples: number) => median(runs.get(samples)!.map((run) => run.calibrateSeconds))
   for (const samples of [few, many])
-    console.log(`${String(samples).padStart(6)} samples: peak ${(peak(samples) / 1e6).toFixed(1)} MB, compile ${seconds(samples).toFixed(2)} s`)
+    console.log(
+      `${String(samples).padStart(6)} samples: peak ${(peak(samples) / 1e6).toFixed(1)} MB, compile ${seconds(samples).toFixed(2)} s`,
+    )
   console.log(`peak memory ratio ${(peak(many) / peak(few)).toFixed(3)}`)
-  console.log(`${(((seconds(many) - seconds(few)) / (many - few)) * 100).toFixed(3)} s for each 100 samples more`)
+  console.log(
+    `${(((seconds(many) - seconds(few)) / (many - few)) * 100).toFixed(3)} s for each 100 samples more`,
+  )
 }
 
 function measure(samples: number): { peakRssBytes: number; calibrateSeconds: number } {
-  const child = spawnSync(process.execPath, ['--import', 'tsx', process.argv[1]!, model, '--child', String(samples)], { encoding: 'utf8' })
+  const child = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', process.argv[1]!, model, '--child', String(samples)],
+    { encoding: 'utf8' },
+  )
   if (child.status !== 0) throw new Error(child.stderr)
   return JSON.parse(child.stdout.trim().split('\n').at(-1)!)
 }
@@ -57,14 +74,22 @@ async function compileOnce(samples: number): Promise<void> {
         data: loader,
         calibrationData: undefined,
         metric: undefined,
-        recipe: parseRecipe({ calibration: { method: 'mse', samples }, selectionSamples: 64, evaluationSamples: 64 }, 'bench'),
+        recipe: parseRecipe(
+          { calibration: { method: 'mse', samples }, selectionSamples: 64, evaluationSamples: 64 },
+          'bench',
+        ),
         profile: 'raspberry-pi-5',
         target: undefined,
         out: join(folder, 'artifact'),
       },
       silentProgress(),
     )
-    console.log(JSON.stringify({ peakRssBytes: process.resourceUsage().maxRSS * 1024, calibrateSeconds: (performance.now() - start) / 1000 }))
+    console.log(
+      JSON.stringify({
+        peakRssBytes: process.resourceUsage().maxRSS * 1024,
+        calibrateSeconds: (performance.now() - start) / 1000,
+      }),
+    )
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -91,9 +91,13 @@ export async function quantizeWithPeer(
   ).slice(0, 16)
   const folder = join(lab, 'cache', `${peer.name}-${key}`)
   const stored = join(folder, 'result.json')
-  if (!fresh && existsSync(stored)) return JSON.parse(readFileSync(stored, 'utf8'))
-  mkdirSync(folder, { recursive: true })
   const file = join(folder, `model.${extension[peer.runtime]}`)
+  if (!fresh && existsSync(stored)) {
+    const known: Quantized = JSON.parse(readFileSync(stored, 'utf8'))
+    // the repository may have moved since
+    return 'file' in known ? { ...known, file } : known
+  }
+  mkdirSync(folder, { recursive: true })
   const made = attempt(peer.name, file, () =>
     runForJson(pythonOf(peer.environment), here(peer.scripts[0]), peer.name, model, calibration, file),
   )

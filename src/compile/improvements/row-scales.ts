@@ -8,7 +8,7 @@ import { sameFile } from './leave-out.ts'
 export const rowScales: Improvement = {
   name: 'a scale for each row',
   presets: ['balanced', 'best'],
-  marginDb: 0.3,
+  marginDb: 0.1,
   async propose(made, { board, make }) {
     if (board.target.name !== 'litert' || !board.options.perChannel)
       return { declined: 'the target decides by operator, or takes one scale only' }
