@@ -213,6 +213,7 @@ class Search {
 
   /** By the error of the outputs; what detects or segments first by what it finds, where that differs clearly. */
   #isBetter(a: Quality, b: Quality, marginDb: number): boolean {
+    if (marginDb === Number.NEGATIVE_INFINITY) return true
     const gain = this.#prepared.float.task ? (a.agreement ?? 0) - (b.agreement ?? 0) : 0
     if (Math.abs(gain) > clearAgreement) return gain > 0
     return a.sqnrDb > b.sqnrDb + marginDb

@@ -22,7 +22,11 @@ export interface Runnable {
 /** The float network beside the compiled one over the same samples. */
 export interface Quality {
   readonly samples: number
-  /** Over all elements of all samples; of several real outputs the mean of their figures. Infinity where all are exact. */
+  /**
+   * Over all elements of all samples; of several real outputs the mean of their figures, those that are zero in float
+   * aside. Infinity where all are exact, −150 where nothing is left to compare: a result that is no number, or noise
+   * where float gives zeros only. Never NaN.
+   */
   readonly sqnrDb: number
   /**
    * Share of samples with the same largest score in the first output, or as the task has it (mAP against float's
@@ -99,12 +103,17 @@ export async function compareQuality(
 
 /** Outputs of one scale must not drown those of another: boxes in pixels beside scores. */
 function meanDb(meters: readonly SqnrMeter[]): number {
-  const inexact = meters.map(({ db }) => Math.min(db, exactDb))
-  if (inexact.every((db) => db === exactDb)) return Number.POSITIVE_INFINITY
-  return inexact.reduce((sum, db) => sum + db, 0) / inexact.length
+  // beside nothing but zeros any noise is infinitely much: others tell more
+  const audible = meters.filter(({ silent }) => !silent)
+  const figures = (audible.length > 0 ? audible : meters).map(({ db }) => db)
+  if (figures.every((db) => db === Number.POSITIVE_INFINITY)) return Number.POSITIVE_INFINITY
+  const bounded = figures.map((db) =>
+    Number.isNaN(db) ? -exactDb : Math.max(-exactDb, Math.min(db, exactDb)),
+  )
+  return bounded.reduce((sum, db) => sum + db, 0) / bounded.length
 }
 
-/** Beyond the 24 bits of a float32: an output without error counts so much among others. */
+/** Beyond the 24 bits of a float32: an output without error counts so much among others, one that is no number so little. */
 const exactDb = 150
 
 /** Output tensors as reals, in the order of `runnable.outputs`. */

@@ -28,6 +28,11 @@ export class SqnrMeter {
     this.#noise += noise
   }
 
+  /** The reference is all zero, the candidate is not. */
+  get silent(): boolean {
+    return this.#signal === 0 && this.#noise !== 0
+  }
+
   get db(): number {
     if (this.#noise === 0) return Number.POSITIVE_INFINITY
     if (this.#signal === 0) return Number.NaN
