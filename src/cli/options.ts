@@ -22,7 +22,7 @@ export const recipeOptions = {
   recipe: { type: 'string', describe: 'A recipe (YAML); flags overrule it' },
   'max-drop': {
     type: 'string',
-    describe: 'What the metric may lose: 0.5% keeps layers in float until it holds',
+    describe: 'What the metric may lose, e.g. 0.5%: layers stay in float until it holds, else exit 10',
   },
   scheme: { type: 'string', describe: 'full-int8, int16x8, dynamic, weight-only, float16 or float' },
   io: { type: 'string', choices: ['float', 'int8', 'uint8'], describe: 'Element type of inputs and outputs' },
@@ -59,7 +59,7 @@ export const recipeOptions = {
 export const presetOption = {
   preset: {
     type: 'string',
-    describe: 'fast (min-max ranges), balanced, best (tries all that there is to stay near float)',
+    describe: 'How much is tried to stay near float: fast (nothing), balanced (default) or best',
   },
 } as const satisfies Record<string, Options>
 

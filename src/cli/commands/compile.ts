@@ -14,7 +14,7 @@ export const compile: Command = {
   name: 'compile',
   usage: '<model>',
   describe: 'Make the artifact that a board runs best',
-  positionals: { model: { type: 'string', describe: 'The trained network (.onnx)' } },
+  positionals: { model: { type: 'string', describe: 'The trained network' } },
   options: {
     profile: {
       type: 'string',
@@ -25,7 +25,7 @@ export const compile: Command = {
     out: {
       type: 'string',
       alias: 'o',
-      describe: 'Folder of the artifact (default artifacts/<model>-<profile>)',
+      describe: 'Folder of the artifact (default artifacts/<model>-<profile>, and -<target> where given)',
     },
     ...dataOptions,
     ...presetOption,
@@ -38,7 +38,10 @@ export const compile: Command = {
   },
   examples: [['compile net.onnx --profile raspberry-pi-5 --data samples/', 'int8 for a Raspberry Pi 5']],
   async run(args, context) {
-    const { compileModel, describeCompiled } = await import('../../compile/compile.ts')
+    const [{ compileModel }, { describeCompiled }] = await Promise.all([
+      import('../../compile/compile.ts'),
+      import('../../compile/describe.ts'),
+    ])
     const recipe = await recipeOf(args)
     const { openCompilerHost } = await import('../../run/compiler-host.ts')
     const compilerHost = await openCompilerHost(

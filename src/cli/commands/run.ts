@@ -24,7 +24,7 @@ export const run: Command = {
   usage: '[model]',
   describe: 'From the float file to a table and a report: compile, deploy, measure float beside int8',
   positionals: {
-    model: { type: 'string', describe: 'The trained network (.onnx); default: of edgewright.yaml' },
+    model: { type: 'string', describe: 'The trained network; default: of edgewright.yaml' },
   },
   options: {
     config: { type: 'string', describe: 'Configuration (default ./edgewright.yaml where no model is named)' },
