@@ -61,6 +61,7 @@ export class GraphWriter {
   readonly #keptNames: ReadonlySet<string>
   readonly #spelling: GraphSpelling
   readonly #taken: Set<string>
+  readonly #nodeNames: Set<string>
   /** Names of written initializers: by value, and by digest for those that may be shared. */
   readonly #byValue = new Map<string, string>()
   readonly #byDigest = new Map<string, string>()
@@ -75,6 +76,7 @@ export class GraphWriter {
     this.#keptNames = keptNames
     this.#spelling = spelling
     this.#taken = new Set([...graph.values.keys(), ...keptNames])
+    this.#nodeNames = new Set(graph.nodes.filter(({ op }) => op.kind !== 'Convert').map((node) => node.name))
   }
 
   addNode(node: Node, payload: OnnxNode | undefined): void {
@@ -138,9 +140,9 @@ export class GraphWriter {
     const attribute = [int('to', onnxDataTypes.float32)]
     this.nodes.push(
       { name, opType: 'MatMulInteger', input: [stored, this.reference(w), zeroPoint], output: [sums] },
-      { name: unscaled, opType: 'Cast', input: [sums], output: [unscaled], attribute },
-      { name: factor, opType: 'Mul', input: [scale, weightScale], output: [factor] },
-      { name: `${name}_scaled`, opType: 'Mul', input: [unscaled, factor], output: [result] },
+      { name: this.#nodeName(unscaled), opType: 'Cast', input: [sums], output: [unscaled], attribute },
+      { name: this.#nodeName(factor), opType: 'Mul', input: [scale, weightScale], output: [factor] },
+      { name: this.#nodeName(`${name}_scaled`), opType: 'Mul', input: [unscaled, factor], output: [result] },
     )
   }
 
@@ -153,7 +155,8 @@ export class GraphWriter {
       string,
       string,
     ]
-    this.nodes.push({ name: output[0], opType: 'DynamicQuantizeLinear', input: [this.reference(x)], output })
+    const name = this.#nodeName(output[0])
+    this.nodes.push({ name, opType: 'DynamicQuantizeLinear', input: [this.reference(x)], output })
     this.#dynamic.set(x, output)
     return output
   }
@@ -182,7 +185,7 @@ export class GraphWriter {
   #addDequantize({ name, type }: Value, output: string): void {
     const input = [this.reference(name), ...this.#scaleAndZeroPoint(type, name)]
     this.nodes.push({
-      name: output,
+      name: this.#nodeName(output),
       opType: 'DequantizeLinear',
       input,
       output: [output],
@@ -195,7 +198,7 @@ export class GraphWriter {
       throw new EdgewrightError('GRAPH_INVALID', `QuantizeLinear cannot make ${type.dtype}.`, { where: name })
     const input = [real, ...this.#scaleAndZeroPoint(type, name)]
     this.nodes.push({
-      name: `${name}_quantize`,
+      name: this.#nodeName(`${name}_quantize`),
       opType: 'QuantizeLinear',
       input,
       output: [name],
@@ -256,11 +259,20 @@ export class GraphWriter {
   }
 
   #fresh(wanted: string): string {
-    let name = wanted
-    for (let i = 1; this.#taken.has(name); i++) name = `${wanted}_${i}`
-    this.#taken.add(name)
-    return name
+    return untaken(wanted, this.#taken)
   }
+
+  /** Operators of the graph keep their names, by which users know them; a value may be called like one. */
+  #nodeName(wanted: string): string {
+    return untaken(wanted, this.#nodeNames)
+  }
+}
+
+function untaken(wanted: string, taken: Set<string>): string {
+  let name = wanted
+  for (let i = 1; taken.has(name); i++) name = `${wanted}_${i}`
+  taken.add(name)
+  return name
 }
 
 /** float32 x times a matrix of symmetric int8 with one scale, or one for each column. */

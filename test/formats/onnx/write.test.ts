@@ -244,6 +244,20 @@ test('an integer convolution written as Q/DQ gives the integers that its types s
   assert.deepEqual(seen.y, { dtype: 'int8', shape: [1, 2, 1, 2], numbers: expected })
 })
 
+test('a node that is called like the value that it ends in does not meet the DequantizeLinear before that value', async () => {
+  const stored = tensor('int8', [4], q(0.5))
+  const graph = graphOf(['x'], ['y'], { x: stored, y_quantized: stored, y: tensor('float32', [4]) }, [
+    [relu, ['x'], ['y_quantized']],
+    [{ kind: 'Convert' }, ['y_quantized'], ['y']],
+  ])
+  const nodes = graph.nodes.map((node, i) => ({ ...node, name: ['y', 'convert'][i]! }))
+  const bytes = writeOnnx({ ...graph, nodes })
+  const names = decodeModel(bytes).graph!.node.map(({ name }) => name)
+  assert.equal(new Set(names).size, names.length)
+  assert.equal(names.filter((name) => name === 'y').length, 1)
+  await (await InferenceSession.create(bytes)).release()
+})
+
 test('every use of a quantized value has a DequantizeLinear of its own, every making ends in a QuantizeLinear', () => {
   const { node } = decodeModel(writeOnnx(int8Network())).graph!
   const producers = new Map(node.flatMap((entry) => entry.output.map((name) => [name, entry] as const)))
