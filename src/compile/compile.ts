@@ -17,7 +17,7 @@ import { requireMemory } from './memory.ts'
 import { splitMixedOutputs, splitOutputs } from './mixed-heads.ts'
 import { compareQuality, type Quality, type Runnable } from './quality.ts'
 import type { Recipe } from './recipe.ts'
-import { runnableOf } from './runnable.ts'
+import { runnableOf, storedType } from './runnable.ts'
 import { openSamples, type Samples, samplesOf } from './samples.ts'
 import { type ModelRequest, openSource, type Source } from './source.ts'
 import { foldSourcePreprocessing } from './preprocessing.ts'
@@ -127,7 +127,11 @@ export async function prepareCompile(
     float: {
       evaluator,
       inputs: source.original.inputs.map((name) => ({ name, stored: null })),
-      outputs: source.original.outputs.map((name) => ({ name, stored: null })),
+      // a file that is quantized already may give integers
+      outputs: source.original.outputs.map((name) => ({
+        name,
+        stored: storedType(source.original.values.get(name)!.type),
+      })),
       task: dataset.task,
     },
     close: () => evaluator.close(),

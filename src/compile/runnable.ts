@@ -21,11 +21,15 @@ export function hostSession(options: Pick<TargetOptions, 'cpu' | 'scheme'>): Onn
   return signed ? { config: { 'session.qdqisint8allowed': '1' } } : {}
 }
 
-function storedType(tensor: EmittedTensor): IntegerType | null {
-  if (!tensor.quantization) return null
+/** What the integers of an input or output mean; null where it holds reals. */
+export function storedType({
+  dtype,
+  quantization,
+}: Pick<EmittedTensor, 'dtype' | 'quantization'>): IntegerType | null {
+  if (!quantization) return null
   return {
-    dtype: tensor.dtype as IntegerType['dtype'],
-    scale: tensor.quantization.scales[0]!,
-    zeroPoint: tensor.quantization.zeroPoints[0]!,
+    dtype: dtype as IntegerType['dtype'],
+    scale: quantization.scales[0]!,
+    zeroPoint: quantization.zeroPoints[0]!,
   }
 }

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { compileModel } from '../../src/compile/compile.ts'
 import { compareQuality, type Runnable } from '../../src/compile/quality.ts'
 import type { Metric } from '../../src/data/metric.ts'
 import type { Sample } from '../../src/data/types.ts'
+import { parseRecipe } from '../../src/compile/recipe.ts'
 import { silentProgress } from '../../src/progress.ts'
 import type { Tensor } from '../../src/tensor.ts'
+import { fixture, fixturesMissing } from '../fixtures.ts'
 
 const metric: Metric = {
   name: 'none',
@@ -66,4 +72,26 @@ test('an output that is zero in float does not decide where another has a signal
 
 test('an exact output counts as 150 dB beside one that is not', async () => {
   assert.equal(await sqnrOf({ y: [10], exact: [3] }, { y: [9], exact: [3] }), 85)
+})
+
+test('the integers that a quantized file gives are compared as the reals that they mean', {
+  skip: fixturesMissing,
+}, async (t) => {
+  const out = await mkdtemp(join(tmpdir(), 'edgewright-quality-'))
+  t.after(() => rm(out, { recursive: true, force: true }))
+  const { quality } = await compileModel(
+    {
+      model: fixture('mlperf-tiny/kws_dscnn_int8.tflite'),
+      shapes: {},
+      data: undefined,
+      calibrationData: undefined,
+      metric: undefined,
+      recipe: parseRecipe({ preset: 'fast' }, 'test'),
+      profile: 'raspberry-pi-5',
+      target: 'litert',
+      out: join(out, 'artifact'),
+    },
+    silentProgress(),
+  )
+  assert.ok(quality.sqnrDb > 40, `${quality.sqnrDb} dB`)
 })
