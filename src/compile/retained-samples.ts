@@ -1,4 +1,5 @@
 import type { Sample } from '../data/types.ts'
+import { throwIfAborted } from '../progress.ts'
 import { type SamplePart, samplesOf } from './samples.ts'
 
 /** Decoded samples are kept up to this: what does not fit is decoded again each time. */
@@ -23,7 +24,10 @@ export class RetainedSamples {
   /** In order, always the same. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Sample, void, undefined> {
     const known = this.#kept.length
-    yield* this.#kept.slice(0, known)
+    for (const sample of this.#kept.slice(0, known)) {
+      throwIfAborted(this.#signal)
+      yield sample
+    }
     if (known === this.length) return
     const rest = { dataset: this.#part.dataset, indices: this.#part.indices.slice(known) }
     let at = known
