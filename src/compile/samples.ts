@@ -70,13 +70,15 @@ export async function openSamples(
   })
   const sizes = sizesOf(calibrationSet.length, recipe)
   // none of it evaluates: what does not choose calibrates
-  const calibration = sizes.calibration ?? Math.min(512, calibrationSet.length - sizes.selection)
+  const left = Math.max(0, calibrationSet.length - sizes.selection)
+  const calibration = sizes.calibration ?? Math.min(512, left)
   const splits = splitDataset(
     calibrationSet.length,
     { ...sizes, calibration, evaluation: 0 },
     recipe.seed,
     calibrationSet.labels,
   )
+  if (splits.calibration.length === 0) throw nothingToCalibrateOn(calibrationSet.length, sizes.selection)
   return {
     calibration: { dataset: calibrationSet, indices: splits.calibration },
     selection: { dataset: calibrationSet, indices: splits.selection },
@@ -121,6 +123,14 @@ function requireParts(
       hint: 'Give two samples at least, or others to calibrate on with --calibration-data.',
     },
   )
+}
+
+function nothingToCalibrateOn(length: number, selection: number): EdgewrightError {
+  return new EdgewrightError('DATA_EMPTY', 'No sample is left to calibrate on.', {
+    where: '--calibration-data',
+    saw: `${length} in all, ${selection} held out to choose by`,
+    hint: 'Give more of them, or lower selectionSamples of the recipe.',
+  })
 }
 
 function randomSamples(inputs: readonly InputSpec[], recipe: Recipe, progress: Progress): Samples {

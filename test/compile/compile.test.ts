@@ -121,3 +121,11 @@ test('an output folder that is no artifact is left alone', async () => {
     (error: unknown) => error instanceof EdgewrightError && error.code === 'ARTIFACT_INVALID',
   )
 })
+
+test('choosing by all of the calibration data leaves nothing to calibrate on, which is said', async () => {
+  const choosingBy = (selectionSamples: number) =>
+    compile(`choosing-by-${selectionSamples}`, { recipe: parseRecipe({ selectionSamples }, 'test') })
+  // of 300
+  await assert.rejects(choosingBy(300), { code: 'DATA_EMPTY' })
+  await assert.rejects(choosingBy(301), { code: 'RECIPE_INVALID' })
+})
