@@ -50,13 +50,7 @@ export async function observeQuantized(
     const value = typed.graph.values.get(held(name))
     return value !== undefined && value.constant === null
   })
-  const own = typed.graph.outputs
-  const stored = [...new Set(names.map(held))].filter(
-    (name) => !own.includes(name) && !typed.graph.inputs.includes(name),
-  )
-  const editor = new GraphEditor(typed.graph)
-  editor.outputs = [...own, ...stored]
-  const runnable = await runnableOf(board.target.emit(editor.finish(), trialOptions(trial, board)), board)
+  const runnable = await runnableOf(emitExposed({ trial, typed }, board, names.map(held)), board)
   const types = new Map([...runnable.inputs, ...runnable.outputs].map((one) => [one.name, one.stored]))
   return {
     names,
