@@ -1,6 +1,6 @@
 import { formatDb, formatNs, formatShare, printable } from '../../report/format.ts'
 import type { Explanation } from './explain.ts'
-import type { ExplainedUnit } from './findings.ts'
+import { type ExplainedUnit, wholeOf } from './findings.ts'
 
 /** Units beyond these cost next to nothing. */
 const mostRows = 24
@@ -42,9 +42,10 @@ function describeFindings({ findings, units }: Explanation): string[] {
     .filter(({ sqnrDb }) => sqnrDb !== null)
     .toSorted((a, b) => a.sqnrDb! - b.sqnrDb!)
     .slice(0, 3)
-  const lines = findings.flatMap(({ message, where, remedy }) => [
+  const lines = findings.flatMap(({ message, where, remedy }, index) => [
     `  • ${printable(where)}: ${printable(message)}`,
-    `    ${printable(remedy)}`,
+    // the same advice once
+    ...(findings.findIndex((other) => other.remedy === remedy) === index ? [`    ${printable(remedy)}`] : []),
   ])
   return [
     'why int8 is not faster still',
@@ -57,8 +58,14 @@ function describeFindings({ findings, units }: Explanation): string[] {
   ]
 }
 
-function describeUnits({ units, emulated, timed }: Explanation): string[] {
-  const total = units.reduce((sum, { int8Ns }) => sum + (int8Ns ?? 0), 0)
+function describeUnits({ units, emulated, timed, int8, conversionNs, runtimeNs }: Explanation): string[] {
+  const inPlace = timed === 'in place'
+  const total = wholeOf(units, {
+    int8: int8?.p50Ns ?? 0,
+    conversions: conversionNs,
+    runtime: runtimeNs,
+    inPlace,
+  })
   const shown = units.toSorted((a, b) => (b.int8Ns ?? 0) - (a.int8Ns ?? 0)).slice(0, mostRows)
   const width = Math.max(8, ...shown.map(({ operator }) => operator.length))
   const time = (ns: number | null) => (ns === null ? '–' : emulated ? '·' : formatNs(ns)).padStart(10)
@@ -69,7 +76,7 @@ function describeUnits({ units, emulated, timed }: Explanation): string[] {
     return `  ${operator.padEnd(width)}  ${precision.padEnd(11)}${emulated ? '' : time(floatNs) + time(int8Ns)}${ratio.padStart(8)}${share.padStart(8)}${(sqnrDb === null ? '–' : formatDb(sqnrDb)).padStart(10)}  ${printable(name)}`
   }
   return [
-    timed === 'in place'
+    inPlace
       ? 'operator by operator, as the runtime timed them in a session of its own'
       : 'operator by operator, each measured by itself: caches are warmer than inside the network',
     `  ${'operator'.padEnd(width)}  ${'runs in'.padEnd(11)}${emulated ? '' : `${'float'.padStart(10)}${'int8'.padStart(10)}`}${'×'.padStart(8)}${'share'.padStart(8)}${'SQNR'.padStart(10)}  name`,

@@ -47,10 +47,8 @@ const clearlySlower = 1.2
 
 /** Costliest first. */
 export function findingsOf(units: readonly ExplainedUnit[], times: ExplainedTimes): Finding[] {
-  const kernels = units.reduce((sum, { int8Ns }) => sum + (int8Ns ?? 0), 0)
-  const timed = kernels + (times.conversions ?? 0) + (times.runtime ?? 0)
-  // timing every operator slows a small network: its parts may then sum to more than the whole took
-  const whole = times.inPlace ? Math.max(times.int8, timed) : kernels
+  const timed = timedOf(units, times)
+  const whole = wholeOf(units, times)
   const shareOf = (ns: number) => (whole > 0 ? ns / whole : 0)
   const findings: Finding[] = []
   if (times.conversions !== null && shareOf(times.conversions) >= worthNaming)
@@ -93,6 +91,26 @@ export function findingsOf(units: readonly ExplainedUnit[], times: ExplainedTime
       share: shareOf(overhead),
     })
   return findings.sort((a, b) => b.share - a.share)
+}
+
+/** What shares are of: the inference where units were timed inside it, else all units together. */
+export function wholeOf(
+  units: readonly ExplainedUnit[],
+  times: Pick<ExplainedTimes, 'int8' | 'conversions' | 'runtime' | 'inPlace'>,
+): number {
+  // timing every operator slows a small network: its parts may then sum to more than the whole took
+  return times.inPlace ? Math.max(times.int8, timedOf(units, times)) : kernelsOf(units)
+}
+
+function timedOf(
+  units: readonly ExplainedUnit[],
+  { conversions, runtime }: Pick<ExplainedTimes, 'conversions' | 'runtime'>,
+): number {
+  return kernelsOf(units) + (conversions ?? 0) + (runtime ?? 0)
+}
+
+function kernelsOf(units: readonly ExplainedUnit[]): number {
+  return units.reduce((sum, { int8Ns }) => sum + (int8Ns ?? 0), 0)
 }
 
 /** Those of one cause in one line. */
