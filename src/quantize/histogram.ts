@@ -223,7 +223,8 @@ function addShifted(into: Float64Array, bins: Float64Array, shift: number): void
   }
 }
 
-function notFinite(name: string, elements: ArrayLike<number>): EdgewrightError {
+/** The error that names a tensor and its first element that is not finite. */
+export function notFinite(name: string, elements: ArrayLike<number>): EdgewrightError {
   let index = 0
   while (index < elements.length && Number.isFinite(elements[index]!)) index++
   return new EdgewrightError('MODEL_NAN_WEIGHTS', 'A tensor of the float network is not finite.', {

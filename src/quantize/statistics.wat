@@ -76,6 +76,74 @@
     (f64.store offset=24 (local.get $into) (f64.const -inf))
     (call $add (local.get $at) (local.get $count) (local.get $into)))
 
+  ;; Min and max of $count floats, where no more is wanted, and 0, or NaN where one is not finite, to the three doubles at
+  ;; $into. Sixteen at a time: each lane waits for its last result.
+  (func (export "bounds") (param $at i32) (param $count i32) (param $into i32)
+    (local $end i32) (local $zero v128) (local $one f32) (local $min f32) (local $max f32) (local $none f32)
+    (local $x0 v128) (local $x1 v128) (local $x2 v128) (local $x3 v128)
+    (local $min0 v128) (local $min1 v128) (local $min2 v128) (local $min3 v128)
+    (local $max0 v128) (local $max1 v128) (local $max2 v128) (local $max3 v128)
+    (local $none0 v128) (local $none1 v128) (local $none2 v128) (local $none3 v128)
+    (local.set $min0 (v128.const f32x4 inf inf inf inf))
+    (local.set $min1 (local.get $min0))
+    (local.set $min2 (local.get $min0))
+    (local.set $min3 (local.get $min0))
+    (local.set $max0 (v128.const f32x4 -inf -inf -inf -inf))
+    (local.set $max1 (local.get $max0))
+    (local.set $max2 (local.get $max0))
+    (local.set $max3 (local.get $max0))
+    (local.set $end (i32.add (local.get $at) (i32.shl (i32.and (local.get $count) (i32.const -16)) (i32.const 2))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (local.set $x0 (v128.load (local.get $at)))
+        (local.set $x1 (v128.load offset=16 (local.get $at)))
+        (local.set $x2 (v128.load offset=32 (local.get $at)))
+        (local.set $x3 (v128.load offset=48 (local.get $at)))
+        (local.set $min0 (f32x4.pmin (local.get $min0) (local.get $x0)))
+        (local.set $min1 (f32x4.pmin (local.get $min1) (local.get $x1)))
+        (local.set $min2 (f32x4.pmin (local.get $min2) (local.get $x2)))
+        (local.set $min3 (f32x4.pmin (local.get $min3) (local.get $x3)))
+        (local.set $max0 (f32x4.pmax (local.get $max0) (local.get $x0)))
+        (local.set $max1 (f32x4.pmax (local.get $max1) (local.get $x1)))
+        (local.set $max2 (f32x4.pmax (local.get $max2) (local.get $x2)))
+        (local.set $max3 (f32x4.pmax (local.get $max3) (local.get $x3)))
+        ;; NaN times 0 and infinity times 0 are NaN, and stay so in a sum
+        (local.set $none0 (f32x4.add (local.get $none0) (f32x4.mul (local.get $x0) (local.get $zero))))
+        (local.set $none1 (f32x4.add (local.get $none1) (f32x4.mul (local.get $x1) (local.get $zero))))
+        (local.set $none2 (f32x4.add (local.get $none2) (f32x4.mul (local.get $x2) (local.get $zero))))
+        (local.set $none3 (f32x4.add (local.get $none3) (f32x4.mul (local.get $x3) (local.get $zero))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br $next)))
+    (local.set $min0 (f32x4.pmin
+      (f32x4.pmin (local.get $min0) (local.get $min1)) (f32x4.pmin (local.get $min2) (local.get $min3))))
+    (local.set $max0 (f32x4.pmax
+      (f32x4.pmax (local.get $max0) (local.get $max1)) (f32x4.pmax (local.get $max2) (local.get $max3))))
+    (local.set $none0 (f32x4.add
+      (f32x4.add (local.get $none0) (local.get $none1)) (f32x4.add (local.get $none2) (local.get $none3))))
+    (local.set $min (f32.min
+      (f32.min (f32x4.extract_lane 0 (local.get $min0)) (f32x4.extract_lane 1 (local.get $min0)))
+      (f32.min (f32x4.extract_lane 2 (local.get $min0)) (f32x4.extract_lane 3 (local.get $min0)))))
+    (local.set $max (f32.max
+      (f32.max (f32x4.extract_lane 0 (local.get $max0)) (f32x4.extract_lane 1 (local.get $max0)))
+      (f32.max (f32x4.extract_lane 2 (local.get $max0)) (f32x4.extract_lane 3 (local.get $max0)))))
+    (local.set $none (f32.add
+      (f32.add (f32x4.extract_lane 0 (local.get $none0)) (f32x4.extract_lane 1 (local.get $none0)))
+      (f32.add (f32x4.extract_lane 2 (local.get $none0)) (f32x4.extract_lane 3 (local.get $none0)))))
+    (local.set $end (i32.add (local.get $end) (i32.shl (i32.and (local.get $count) (i32.const 15)) (i32.const 2))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+        (local.set $one (f32.load (local.get $at)))
+        (local.set $min (f32.min (local.get $min) (local.get $one)))
+        (local.set $max (f32.max (local.get $max) (local.get $one)))
+        (local.set $none (f32.add (local.get $none) (f32.mul (local.get $one) (f32.const 0))))
+        (local.set $at (i32.add (local.get $at) (i32.const 4)))
+        (br $next)))
+    (f64.store (local.get $into) (f64.promote_f32 (local.get $min)))
+    (f64.store offset=8 (local.get $into) (f64.promote_f32 (local.get $max)))
+    (f64.store offset=16 (local.get $into) (f64.promote_f32 (local.get $none))))
+
   ;; $planes spans of $inner floats, one channel after another and over again; four doubles a channel at $into.
   (func (export "addPlanes") (param $at i32) (param $planes i32) (param $inner i32) (param $channels i32) (param $into i32)
     (local $channel i32)

@@ -1,5 +1,5 @@
 import { EdgewrightError } from '../error.ts'
-import { binsPerSide, Histogram } from './histogram.ts'
+import { binsPerSide, Histogram, notFinite } from './histogram.ts'
 import type { ChannelStatistics } from './channel-statistics.ts'
 import type { TensorRange } from './ranges.ts'
 import type { StatisticsKernel, TensorRoom } from './statistics-kernel.ts'
@@ -49,6 +49,8 @@ export class KernelObserver implements TensorObserver {
   readonly #room: TensorRoom
   readonly #mostCounted: number
   #counted = 0
+  #min = Number.POSITIVE_INFINITY
+  #max = Number.NEGATIVE_INFINITY
 
   constructor(observed: Observed, kernel: StatisticsKernel, room: TensorRoom, mostCounted = mostIn32Bits) {
     this.#observed = observed
@@ -72,16 +74,8 @@ export class KernelObserver implements TensorObserver {
       )
     if (elements.length === 0) return
     if (elements !== room.elements) room.elements.set(elements)
-    const summary = this.#kernel.summarize(room)
-    if (this.#observed.histogram) {
-      const grows = Math.max(-summary.min, summary.max) >= this.#histogram.reach
-      if (grows || this.#counted + elements.length > this.#mostCounted) this.#takeCounts()
-    }
-    this.#histogram.admit(summary, room.elements)
-    if (this.#observed.histogram) {
-      this.#kernel.count(room, binsPerSide / this.#histogram.reach)
-      this.#counted += elements.length
-    }
+    if (this.#observed.histogram) this.#addToHistogram(elements.length)
+    else this.#addToBounds()
     const { channels } = this.#observed
     if (!channels) return
     this.#kernel.addChannels(room, channels.inner)
@@ -89,8 +83,26 @@ export class KernelObserver implements TensorObserver {
   }
 
   result(): TensorRange {
-    if (this.#observed.histogram) this.#takeCounts()
+    if (!this.#observed.histogram) return rangeOf(this.#observed, { min: this.#min, max: this.#max })
+    this.#takeCounts()
     return rangeOf(this.#observed, this.#histogram)
+  }
+
+  #addToHistogram(count: number): void {
+    const room = this.#room
+    const summary = this.#kernel.summarize(room)
+    const grows = Math.max(-summary.min, summary.max) >= this.#histogram.reach
+    if (grows || this.#counted + count > this.#mostCounted) this.#takeCounts()
+    this.#histogram.admit(summary, room.elements)
+    this.#kernel.count(room, binsPerSide / this.#histogram.reach)
+    this.#counted += count
+  }
+
+  #addToBounds(): void {
+    const { min, max, finite } = this.#kernel.bounds(this.#room)
+    if (!finite) throw notFinite(this.#observed.name, this.#room.elements)
+    this.#min = Math.min(this.#min, min)
+    this.#max = Math.max(this.#max, max)
   }
 
   #takeCounts(): void {
@@ -101,13 +113,16 @@ export class KernelObserver implements TensorObserver {
   }
 }
 
-function rangeOf({ histogram: wanted, channels }: Observed, histogram: Histogram): TensorRange {
-  const { min, max } = histogram
+function rangeOf(
+  { histogram: wanted, channels }: Observed,
+  found: Histogram | { readonly min: number; readonly max: number },
+): TensorRange {
+  const { min, max } = found
   const seen = channels?.result()
   return {
     min,
     max,
-    ...(wanted ? { histogram } : {}),
+    ...(wanted && found instanceof Histogram ? { histogram: found } : {}),
     ...(seen
       ? {
           channelMeans: seen.mean,

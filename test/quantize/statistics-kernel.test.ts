@@ -30,7 +30,7 @@ const kinds: Record<string, (next: () => number) => number> = {
 for (const [kind, make] of Object.entries(kinds))
   test(`summaries and counts are those of JavaScript, bit for bit: ${kind}`, () => {
     const next = randomNumbers(2)
-    for (const elements of [1, 2, 3, 4, 5, 63, 1000, 8193]) {
+    for (const elements of [1, 2, 3, 4, 5, 16, 17, 63, 1000, 8193]) {
       const kernel = StatisticsKernel.for([{ elements, counts: true, channels: 0 }])!
       const observed = { name: 't', histogram: true, channels: undefined }
       const fast = new KernelObserver(observed, kernel, kernel.rooms[0]!)
@@ -39,7 +39,10 @@ for (const [kind, make] of Object.entries(kinds))
         const data = Float32Array.from({ length: elements }, () => make(next) * 10 ** sample)
         fast.observe(data)
         plain.observe(data)
-        assert.deepEqual(kernel.summarize(kernel.rooms[0]!), summarize(data))
+        const summary = summarize(data)
+        assert.deepEqual(kernel.summarize(kernel.rooms[0]!), summary)
+        const { min, max } = summary
+        assert.deepEqual(kernel.bounds(kernel.rooms[0]!), { min, max, finite: true })
       }
       const { histogram } = fast.result()
       assert.deepEqual(fast.result(), plain.result())
@@ -79,6 +82,20 @@ test('channels are those of JavaScript, bit for bit, in planes and in rows', () 
   }
 })
 
+test('without a histogram the observer gives min and max of all samples, as the simple one does', () => {
+  const next = randomNumbers(8)
+  const observed = { name: 't', histogram: false, channels: undefined }
+  const kernel = StatisticsKernel.for([{ elements: 37, counts: false, channels: 0 }])!
+  const fast = new KernelObserver(observed, kernel, kernel.rooms[0]!)
+  const plain = new PlainObserver(observed)
+  for (let sample = 0; sample < 20; sample++) {
+    const data = Float32Array.from({ length: 37 }, () => normal(next))
+    fast.observe(data)
+    plain.observe(data)
+  }
+  assert.deepEqual(fast.result(), plain.result())
+})
+
 test('tensors beside each other do not touch each other', () => {
   const needs = [3, 17, 64].map((elements) => ({ elements, counts: true, channels: 0 }))
   const kernel = StatisticsKernel.for(needs)!
@@ -97,20 +114,21 @@ test('a NaN or an infinity is an error that names the tensor and the element', (
     [0, Number.NaN],
     [5, Number.NEGATIVE_INFINITY],
     [8, Number.NaN],
+    [8, Number.POSITIVE_INFINITY],
   ] as const) {
-    const kernel = StatisticsKernel.for([{ elements: 9, counts: true, channels: 0 }])!
-    const observer = new KernelObserver(
-      { name: 'conv7', histogram: true, channels: undefined },
-      kernel,
-      kernel.rooms[0]!,
-    )
-    const data = new Float32Array(9).fill(1)
-    data[at] = bad
-    assert.throws(() => observer.observe(data), {
-      code: 'MODEL_NAN_WEIGHTS',
-      where: 'conv7',
-      saw: `${bad} at element ${at}`,
-    })
+    for (const histogram of [true, false])
+      for (const elements of [9, 41]) {
+        const kernel = StatisticsKernel.for([{ elements, counts: histogram, channels: 0 }])!
+        const observed = { name: 'conv7', histogram, channels: undefined }
+        const observer = new KernelObserver(observed, kernel, kernel.rooms[0]!)
+        const data = new Float32Array(elements).fill(1)
+        data[at] = bad
+        assert.throws(() => observer.observe(data), {
+          code: 'MODEL_NAN_WEIGHTS',
+          where: 'conv7',
+          saw: `${bad} at element ${at}`,
+        })
+      }
   }
 })
 
