@@ -12,8 +12,8 @@ export interface CalibrationKey {
   /** Digest of the file that is executed. */
   readonly graph: string
   readonly wanted: readonly string[]
-  /** Values with statistics of their channels besides. */
-  readonly channelStatistics: readonly string[]
+  /** Values with statistics of their channels besides; `none`: no value has them. */
+  readonly channelStatistics: readonly string[] | 'none'
   readonly histograms: boolean
   /** Which samples, in which state, prepared how: `Dataset.fingerprint`. */
   readonly samples: string

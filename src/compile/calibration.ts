@@ -27,7 +27,8 @@ export interface CalibrationRequest extends Pick<CalibrateOptions, 'channelStati
  */
 export async function calibrateSamples(request: CalibrationRequest, progress: Progress): Promise<Ranges> {
   const { wanted, samples, channelStatistics = new Set<string>(), histograms = true } = request
-  const graph = observable(request.graph, new Set([...wanted, ...channelStatistics]))
+  const extra = channelStatistics === 'none' ? [] : channelStatistics
+  const graph = observable(request.graph, new Set([...wanted, ...extra]))
   const file = graph.outputs.length === 0 ? new Uint8Array() : modelFileOf(graph)
   const total = samples.indices.length
   const run = () =>
@@ -41,7 +42,7 @@ export async function calibrateSamples(request: CalibrationRequest, progress: Pr
   const key = {
     graph: sha256(file),
     wanted,
-    channelStatistics: [...channelStatistics],
+    channelStatistics: channelStatistics === 'none' ? channelStatistics : [...channelStatistics],
     histograms,
     samples: await samples.dataset.fingerprint(samples.indices),
     computedBy: [edgewrightVersion(), process.arch, cpus()[0]?.model ?? ''],

@@ -15,7 +15,7 @@ import { mixedPrecision } from './improvements/mixed-precision.ts'
 import type { ImprovementContext } from './improvements/improvement.ts'
 import { partHeads } from './mixed-heads.ts'
 import { compareQuality, type Quality } from './quality.ts'
-import { needsHistograms, rangeChoices } from './range-choices.ts'
+import { needsChannelStatistics, needsHistograms, rangeChoices } from './range-choices.ts'
 import { RetainedSamples } from './retained-samples.ts'
 import { runnableOf } from './runnable.ts'
 import { type Made, makeTrial, type Trial } from './trial.ts'
@@ -87,7 +87,7 @@ export async function chooseCandidate(prepared: Prepared, board: Board, progress
     trial: {
       graph,
       ranges,
-      correctBias: recipe.preset !== 'fast',
+      correctBias: needsChannelStatistics(recipe),
       headroom: true,
       // where nothing is tried, bytes are the smaller risk
       rowScales: recipe.preset === 'fast' && board.target.name === 'litert',
@@ -276,8 +276,9 @@ async function calibrateFor(
 ): Promise<Ranges> {
   progress.stage('calibrate', `${samples.indices.length} samples, ${wanted.length} tensors`)
   const histograms = needsHistograms(recipe)
+  const asNeeded = needsChannelStatistics(recipe) ? {} : { channelStatistics: 'none' as const }
   return calibrateSamples(
-    { ...options, graph, wanted, samples, histograms, cache: calibrationCache },
+    { ...asNeeded, ...options, graph, wanted, samples, histograms, cache: calibrationCache },
     progress,
   )
 }

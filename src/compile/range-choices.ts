@@ -46,6 +46,11 @@ export function needsHistograms({ calibration, preset }: Recipe): boolean {
   return preset !== 'fast' || (calibration.method !== 'auto' && calibration.method !== 'min-max')
 }
 
+/** False where nothing moves ranges between channels and biases stay as they are. */
+export function needsChannelStatistics({ preset }: Recipe): boolean {
+  return preset !== 'fast'
+}
+
 function choice(activation: ActivationRangeMethod, weight: WeightRangeMethod): RangeChoice {
   return {
     name: `${describeRangeMethod(activation)} activations, ${weight} weights`,

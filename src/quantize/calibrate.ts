@@ -4,7 +4,7 @@ import { GraphEditor } from '../graph/edit.ts'
 import type { Graph } from '../graph/types.ts'
 import { type Progress, silentProgress, throwIfAborted } from '../progress.ts'
 import { elementCount, type Tensor } from '../tensor.ts'
-import { channelStatisticsOf } from './channel-statistics.ts'
+import { type ChannelStatistics, channelStatisticsOf } from './channel-statistics.ts'
 import type { Ranges } from './ranges.ts'
 import { StatisticsKernel } from './statistics-kernel.ts'
 import { KernelObserver, type Observed, PlainObserver, type TensorObserver } from './tensor-observer.ts'
@@ -18,9 +18,9 @@ export interface CalibrateOptions {
   total?: number
   /**
    * Values with min, max and mean of each channel besides those that a weighted layer reads. One that is not wanted
-   * gets no histogram; one whose channels cannot be told gets min and max of the whole.
+   * gets no histogram; one whose channels cannot be told gets min and max of the whole. `none`: of no value at all.
    */
-  channelStatistics?: ReadonlySet<string>
+  channelStatistics?: ReadonlySet<string> | 'none'
   /** False: min and max only, which is all that min-max ranges need. Default true. */
   histograms?: boolean
 }
@@ -70,10 +70,14 @@ function observedOf(
   wanted: readonly string[],
   { channelStatistics = new Set(), histograms = true }: CalibrateOptions,
 ): Map<string, Observed> {
-  const channels = channelStatisticsOf(graph, wanted, channelStatistics)
+  const extra = channelStatistics === 'none' ? new Set<string>() : channelStatistics
+  const channels =
+    channelStatistics === 'none'
+      ? new Map<string, ChannelStatistics>()
+      : channelStatisticsOf(graph, wanted, extra)
   const needHistogram = new Set(histograms ? wanted : [])
   const observed = new Map<string, Observed>()
-  for (const name of new Set([...wanted, ...channelStatistics])) {
+  for (const name of new Set([...wanted, ...extra])) {
     if (graph.values.get(name)?.constant)
       throw new EdgewrightError('INTERNAL', 'Internal error: a constant needs no calibration.', {
         where: name,
