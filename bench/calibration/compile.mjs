@@ -11,7 +11,9 @@ const load = (path) => import(pathToFileURL(join(folder, 'dist', 'src', path)).h
 const { compileModel } = await load('compile/compile.js')
 const { parseRecipe } = await load('compile/recipe.js')
 const { silentProgress } = await load('progress.js')
-await import('onnxruntime-node')
+const { InferenceSession } = await import('onnxruntime-node')
+// Python's `import onnxruntime` starts the library; Node's does so with the first session, be it of a broken file
+await InferenceSession.create(new Uint8Array(1)).catch(() => undefined)
 const request = JSON.parse(written)
 const start = performance.now()
 const cpuStart = process.cpuUsage()

@@ -56,6 +56,11 @@ export function recordFile(layout: RecordFile): StoredArray {
     })
     return read
   }
+  const copyOf = async (index: number) => {
+    const { first, bytes } = bytesAround(index)
+    const from = (index - first) * strideBytes
+    return (await bytes).slice(from, from + recordBytes)
+  }
   return {
     path,
     dtype,
@@ -64,9 +69,7 @@ export function recordFile(layout: RecordFile): StoredArray {
     // where in the file the samples are may be described elsewhere
     fingerprint: async () => `${await fingerprintOfFile(path)} ${JSON.stringify(layout)}`,
     async record(index) {
-      const { first, bytes } = bytesAround(index)
-      const from = (index - first) * strideBytes
-      const own = (await bytes).slice(from, from + recordBytes)
+      const own = inBlock === 1 ? await readRecords(layout, index, 1) : await copyOf(index)
       if (own.length !== recordBytes)
         throw new EdgewrightError('DATA_BROKEN', 'The file ends in the middle of a sample.', {
           where: path,
