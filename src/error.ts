@@ -63,6 +63,18 @@ export const errorCatalogue = {
   DEVICE_ANSWER_INVALID: 'device',
   RUNTIME_MISSING: 'device',
   RUNNER_FAILED: 'device',
+  /** A power meter that is not there, does not answer, or answers nonsense. */
+  METER_FAILED: 'device',
+  /** A meter whose supply or range would harm the board or itself. */
+  METER_REFUSED: 'device',
+  /** The board did not come down to the temperature that was asked for. */
+  DEVICE_NOT_READY: 'device',
+  /** A deployed artifact did not give the host's outputs; the release before is current. */
+  RELEASE_NOT_VERIFIED: 'device',
+  /** trtexec did not build or run an engine. */
+  ENGINE_FAILED: 'device',
+  RELEASE_NOT_FOUND: 'input',
+  BASELINE_INVALID: 'input',
   RUN_NOT_FOUND: 'input',
   STORE_BROKEN: 'internal',
   // gates

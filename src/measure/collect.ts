@@ -31,6 +31,20 @@ export interface CollectedStep {
   readonly count: number
   readonly inferred: number
   readonly latencyNs: ReadonlyMap<string, Float64Array>
+  /** When each batch of latencies began, by artifact: the time of its first inference and its index among the artifact's. */
+  readonly batches: ReadonlyMap<string, readonly { readonly atNs: number; readonly from: number }[]>
+}
+
+/** One sample of a meter on the board: numbers of its files, or what its command printed. */
+export interface MeterSample {
+  readonly step: number
+  readonly name: string
+  /** CLOCK_MONOTONIC at its beginning, and how long it took. */
+  readonly atNs: number
+  readonly spentNs: number
+  /** Null where a file held no number; empty for a command. */
+  readonly values: readonly (number | null)[]
+  readonly text: string | null
 }
 
 /** A run as its events tell it: raw samples, nothing derived. Complete as far as the run came. */
@@ -41,6 +55,7 @@ export interface Collected {
   readonly artifacts: ReadonlyMap<string, CollectedArtifact>
   readonly steps: readonly CollectedStep[]
   readonly sensors: readonly { readonly name: string; readonly tNs: number; readonly value: number }[]
+  readonly meters: readonly MeterSample[]
   readonly operators: readonly { readonly artifact: string; readonly file: string }[]
   readonly memory: readonly {
     readonly tNs: number
@@ -74,6 +89,7 @@ interface OpenStep {
   count: number
   inferred: number
   latency: Map<string, Samples>
+  batches: Map<string, { atNs: number; from: number }[]>
 }
 
 export interface Collector {
@@ -92,6 +108,7 @@ export function createCollector(): Collector {
   const artifacts = new Map<string, OpenArtifact>()
   const steps = new Map<number, OpenStep>()
   const sensors: { name: string; tNs: number; value: number }[] = []
+  const meters: MeterSample[] = []
   const operators: { artifact: string; file: string }[] = []
   const memory: { tNs: number; peakRssBytes: number; rssBytes: number }[] = []
   const complaints: { code: string; message: string }[] = []
@@ -134,6 +151,7 @@ export function createCollector(): Collector {
             count: 0,
             inferred: 0,
             latency: new Map(),
+            batches: new Map(),
           })
           return
         case 'first':
@@ -143,12 +161,46 @@ export function createCollector(): Collector {
           samples += event.ns.length
           if (samples > maxSamples) throw contradiction(`more than ${maxSamples} latencies`)
           artifact(event.artifact)
-          const { latency } = step(event.step)
+          const { latency, batches } = step(event.step)
           const kept = latency.get(event.artifact) ?? createSamples()
           latency.set(event.artifact, kept)
+          const begun = batches.get(event.artifact) ?? []
+          batches.set(event.artifact, begun)
+          begun.push({ atNs: event.at, from: kept.length })
           kept.push(event.ns)
           return
         }
+        case 'meter': {
+          const { name, at, spent, values } = event
+          step(event.step)
+          samples += at.length
+          if (samples > maxSamples) throw contradiction(`more than ${maxSamples} samples`)
+          if (spent.length !== at.length || values.length !== at.length)
+            throw contradiction(
+              `${at.length} times, ${spent.length} durations and ${values.length} values of ${name}`,
+            )
+          for (const [i, atNs] of at.entries())
+            meters.push({
+              step: event.step,
+              name,
+              atNs,
+              spentNs: spent[i]!,
+              values: values[i]!,
+              text: null,
+            })
+          return
+        }
+        case 'reading':
+          step(event.step)
+          meters.push({
+            step: event.step,
+            name: event.name,
+            atNs: event.at,
+            spentNs: event.spent,
+            values: [],
+            text: event.exit === 0 ? event.text : null,
+          })
+          return
         case 'sensor':
           sensors.push({ name: event.name, tNs: event.t, value: event.value })
           return
@@ -199,6 +251,7 @@ export function createCollector(): Collector {
         ),
         steps: finished,
         sensors: [...sensors],
+        meters: [...meters],
         operators: [...operators],
         memory: [...memory],
         peakRssBytes: peaks.length === 0 ? null : peaks.reduce((a, b) => Math.max(a, b)),

@@ -43,7 +43,29 @@ export interface Bounds {
   readonly maxSeconds: number
 }
 
-export type PlanStep =
+/**
+ * Electrical power, or what it is computed from, read on the board: files read one right after another, or a command
+ * whose output is parsed on the host. Sampled only in steps that say so: reading a sensor costs the board time.
+ */
+export interface PlanMeter {
+  /** A plain word, e.g. `ina3221-1-VDD_IN`. */
+  readonly name: string
+  /** One sample is a number from each, in this order; at most 8. Empty where there is a command. */
+  readonly paths: readonly string[]
+  /** argv, at most 16 words; one sample is what it prints, at most 8 KiB. */
+  readonly command?: readonly string[]
+  readonly periodMs: number
+}
+
+/** Of any step. */
+interface Metered {
+  /** Sample the plan's meters, and hold its marker at 1, while the step runs. */
+  readonly meters?: boolean
+}
+
+export type PlanStep = Metered & PlanWork
+
+type PlanWork =
   /** First inference apart, then warm-up. */
   | ({ readonly do: 'warmup'; readonly artifact: string } & Bounds)
   /** Raw per-inference nanoseconds; `rateHz` 0 is flat out. */
@@ -74,6 +96,9 @@ export interface Plan {
   /** Sysfs files read on the same clock while steps run (temperature, clocks), with their period. */
   readonly sensors: readonly { readonly name: string; readonly path: string }[]
   readonly sensorPeriodMs: number
+  readonly meters?: readonly PlanMeter[]
+  /** A file that is 1 while a metered step runs, else 0: a GPIO's value or a LED's brightness, which a meter outside sees. */
+  readonly marker?: string
 }
 
 /** Lines of the runner. `seq` counts from 0 without gaps; `t` is CLOCK_MONOTONIC nanoseconds. */
@@ -103,6 +128,28 @@ export type RunnerEvent = { readonly seq: number; readonly t: number } & (
       readonly ns: readonly number[]
     }
   | { readonly type: 'sensor'; readonly name: string; readonly value: number }
+  /**
+   * A batch of samples of a meter's files. `at` is when the first file of a sample began to be read, `spent` how long
+   * all of it took (ns), `values` a row a sample, null where a file held no number.
+   */
+  | {
+      readonly type: 'meter'
+      readonly step: number
+      readonly name: string
+      readonly at: readonly number[]
+      readonly spent: readonly number[]
+      readonly values: readonly (readonly (number | null)[])[]
+    }
+  /** What a meter's command printed; `at` is its start; `exit` −1 where it could not be run or was ended. */
+  | {
+      readonly type: 'reading'
+      readonly step: number
+      readonly name: string
+      readonly at: number
+      readonly spent: number
+      readonly exit: number
+      readonly text: string
+    }
   /** The runtime's own profile, beside the events file. */
   | { readonly type: 'operators'; readonly artifact: string; readonly file: string }
   /** Samples done so far, about once a second; the last one has them all. */

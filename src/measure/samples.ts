@@ -1,6 +1,7 @@
 /** A growing row of numbers, eight bytes each. */
 export interface Samples {
   push(values: readonly number[]): void
+  readonly length: number
   array(): Float64Array
 }
 
@@ -16,6 +17,9 @@ export function createSamples(): Samples {
       }
       held.set(values, length)
       length += values.length
+    },
+    get length() {
+      return length
     },
     array: () => held.slice(0, length),
   }

@@ -16,6 +16,13 @@ export const runIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{5,63}$/, 'must be 6 to 64 lower-case letters, digits and hyphens')
 
+const interval = z
+  .object({ lowNs: nanoseconds, highNs: nanoseconds })
+  .nullable()
+  .describe('95 % interval by order statistics; null where too few inferences support it.')
+
+const latencyIntervals = z.object({ p50: interval, p90: interval, p99: interval })
+
 export const latencySchema = z
   .object({
     p50Ns: nanoseconds,
@@ -25,6 +32,20 @@ export const latencySchema = z
     minNs: nanoseconds,
     count: z.number().int().positive(),
     firstNs: nanoseconds.nullable(),
+    intervals: latencyIntervals.optional(),
+    outliers: z
+      .object({ mild: z.number().int().nonnegative(), severe: z.number().int().nonnegative() })
+      .optional()
+      .describe(
+        'Inferences far above the median (by the median absolute deviation); counted, never dropped.',
+      ),
+    steady: z
+      .object({
+        state: z.enum(['steady', 'drifting', 'unknown']),
+        slopePerMinute: z.number().nullable().describe('Relative change of the median in a minute.'),
+        sentence: z.string(),
+      })
+      .optional(),
   })
   .describe(
     'Per-inference time around the runtime’s own call. A percentile is null where too few inferences support it.',
@@ -95,8 +116,62 @@ const conditionsSchema = z
     stability: z.enum(['steady', 'drifting', 'throttled', 'unknown']),
     temperatureMilliC: sensorSchema.nullable(),
     clockKHz: sensorSchema.nullable(),
+    stabilityReason: z.string().optional().describe('What the verdict rests on.'),
+    throttle: z
+      .object({
+        underVoltage: z.boolean(),
+        frequencyCapped: z.boolean(),
+        throttled: z.boolean(),
+        softTemperatureLimit: z.boolean(),
+        source: z.string().describe('Where the flags were read, e.g. `vcgencmd get_throttled`.'),
+      })
+      .nullable()
+      .optional()
+      .describe('Raised during the run; null where the board has no such flags.'),
+    backgroundLoad: z
+      .object({ before: fraction.nullable(), during: fraction.nullable() })
+      .optional()
+      .describe('Share of one CPU and more that other processes took.'),
+    waitedForTemperatureSeconds: z.number().nonnegative().optional(),
+    pinned: z
+      .array(z.object({ what: z.string(), from: z.string(), to: z.string(), restored: z.boolean() }))
+      .optional()
+      .describe('What was set for the run and put back from the board’s side.'),
+    powerMode: z.string().nullable().optional().describe('nvpmodel, by name.'),
   })
   .describe('What held while it was measured.')
+
+const quantity = z.object({
+  value: z.number().describe('Microjoules per inference.'),
+  uncertainty: z.number().nonnegative().describe('Half of the 95 % interval, in microjoules.'),
+})
+
+/** Energy per inference, and how far it is to be trusted. */
+export const energySchema = z.object({
+  value: z.number().nonnegative().nullable().describe('Microjoules per inference, idle included.'),
+  reason: z.string().nullable().describe('Why there is no value.'),
+  uncertainty: z.number().nonnegative().nullable().optional(),
+  dynamic: quantity.nullable().optional().describe('Above what the board takes idle.'),
+  measured: z
+    .object({
+      source: z.string().describe('Sensor or meter, e.g. `ina3221 VDD_IN`.'),
+      scope: z
+        .enum(['board', 'rail-sum', 'rail', 'pmic-rails', 'external'])
+        .describe('What the figure covers. PMIC rails and sums of rails are below what the board takes.'),
+      sync: z
+        .enum(['same-clock', 'edge', 'offset'])
+        .describe('How samples and inferences were put on one clock.'),
+      syncBoundNs: nanoseconds,
+      sampleHz: z.number().nonnegative(),
+      samples: z.number().int().nonnegative(),
+      windowNs: nanoseconds,
+      inferences: z.number().int().nonnegative(),
+      rateHz: z.number().nonnegative().describe('0: flat out.'),
+      activeMilliW: z.number(),
+      idleMilliW: z.object({ before: z.number(), after: z.number() }),
+    })
+    .optional(),
+})
 
 const operatorTime = z.object({
   operator: z.string().describe('As the runtime names it, e.g. Conv, QLinearConv.'),
@@ -120,6 +195,7 @@ const resultSchema = z.object({
       accuracy: fraction.nullable(),
       latency: latencySchema.nullable(),
       memory: memorySchema.nullable(),
+      energy: energySchema.optional(),
     })
     .nullable()
     .describe('The float model on the same device, measured in the same run.'),
@@ -132,10 +208,7 @@ const resultSchema = z.object({
     .nullable()
     .describe('Float median divided by int8 median: above 1, int8 is faster.'),
   memory: memorySchema.nullable(),
-  energy: z.object({
-    value: z.number().nonnegative().nullable().describe('Microjoules per inference.'),
-    reason: z.string().nullable().describe('Why there is no value.'),
-  }),
+  energy: energySchema,
   conditions: conditionsSchema.nullable(),
   warnings: z.array(z.object({ code: z.string(), message: z.string(), hint: z.string() })),
   verdict: z
@@ -169,7 +242,7 @@ const resultSchema = z.object({
     .optional()
     .describe('What the board’s profile set or narrowed.'),
   samples: z
-    .object({ float: rawPath.nullable(), int8: rawPath.nullable() })
+    .object({ float: rawPath.nullable(), int8: rawPath.nullable(), series: rawPath.nullable().optional() })
     .optional()
     .describe('Raw latencies in the run’s folder.'),
 })
@@ -193,6 +266,31 @@ export const rawLatencySchema = z.object({
   ns: z.array(nanoseconds),
 })
 
+const times = z.array(nanoseconds)
+
+/** `samples.series`, a file under raw/: everything on the board's one clock, nanoseconds from the start of the run. */
+export const rawSeriesSchema = z.object({
+  schema: z.literal(1),
+  device: z.string(),
+  steps: z.array(
+    z.object({ do: z.string(), artifacts: z.array(z.string()), startNs: nanoseconds, endNs: nanoseconds }),
+  ),
+  latency: z
+    .array(z.object({ artifact: z.string(), tNs: times, ns: times }))
+    .describe('Start and time of each inference, in order.'),
+  sensors: z.array(
+    z.object({
+      name: z.string(),
+      unit: z.enum(['milliC', 'kHz', 'share', 'flags']),
+      tNs: times,
+      values: z.array(z.number()),
+    }),
+  ),
+  power: z.array(z.object({ rail: z.string(), total: z.boolean(), tNs: times, milliW: z.array(z.number()) })),
+})
+
+export type Energy = z.infer<typeof energySchema>
+export type RawSeries = z.infer<typeof rawSeriesSchema>
 export type RunDocument = z.infer<typeof runDocumentSchema>
 export type RunResult = RunDocument['results'][number]
 export type Latency = z.infer<typeof latencySchema>
