@@ -86,4 +86,6 @@ export interface Release {
   /** Payload bytes this deploy sent. */
   readonly sentBytes: number
   readonly alreadyThere: boolean
+  /** True where `currentPath` leads to it. */
+  readonly current: boolean
 }

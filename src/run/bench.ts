@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
-import { deployArtifact } from '../deploy/release.ts'
+import { installRelease } from '../deploy/release.ts'
 import type { Device } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import { type Engine, engineOf } from '../execute/open.ts'
@@ -129,7 +129,7 @@ async function placing(
     return {
       engine: engineOf(await readFile(subject.modelPath)),
       place: async (device) =>
-        (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath,
+        (await installRelease(device, subject.folder, { name: subject.manifest.name, progress })).modelPath,
     }
   const { bytes } = await staticModel(subject.path, request.shapes, progress)
   return {

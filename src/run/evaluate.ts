@@ -6,7 +6,7 @@ import type { InputSpec, Sample } from '../data/types.ts'
 import { wilsonInterval } from '../data/significance.ts'
 import { dequantizeTensor, type IntegerType } from '../data/quantize-tensor.ts'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
-import { deployArtifact } from '../deploy/release.ts'
+import { installRelease } from '../deploy/release.ts'
 import { EdgewrightError } from '../error.ts'
 import { hostSession } from '../compile/runnable.ts'
 import { feedsOf } from '../compile/quality.ts'
@@ -208,7 +208,7 @@ async function evaluateOnDevice(
     const tools = await provision(device, engineOf(loaded.bytes), progress)
     const model =
       subject.kind === 'artifact'
-        ? (await deployArtifact(device, subject.folder, { name: subject.manifest.name, progress })).modelPath
+        ? (await installRelease(device, subject.folder, { name: subject.manifest.name, progress })).modelPath
         : (await ensureBlobBytes(device, loaded.bytes, { progress })).path
     progress.stage('evaluate', `on ${device.name}`)
     for await (const batch of batches(samples, loaded)) {

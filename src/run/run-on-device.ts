@@ -3,7 +3,7 @@ import { boardOfDevice, type Board } from '../compile/board.ts'
 import { floatBaseline } from '../compile/candidates.ts'
 import { type Compiled, compileFor, type Prepared } from '../compile/compile.ts'
 import { mcnemarTest } from '../data/significance.ts'
-import { deployArtifact } from '../deploy/release.ts'
+import { installRelease } from '../deploy/release.ts'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
 import type { Device } from '../deploy/types.ts'
 import { artifactId, memoryPlan, standardPlan, type Subject } from '../measure/standard-plan.ts'
@@ -61,7 +61,7 @@ export async function runOnDevice(
       compiled.manifest.target === 'edgetpu' ? 'edgetpu' : null,
     )
     progress.stage('deploy', device.name)
-    const release = await deployArtifact(device, compiled.folder, { name: prepared.source.name, progress })
+    const release = await installRelease(device, compiled.folder, { name: prepared.source.name, progress })
     const floatModel = await ensureBlobBytes(device, floatBaseline(prepared, board), { progress })
     const subjects: Subject[] = [
       { id: 'float', backend: tools.backend, library: tools.library, model: floatModel.path },

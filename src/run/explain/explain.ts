@@ -14,7 +14,7 @@ import { unitFidelity } from '../../compile/explain/fidelity.ts'
 import { shapeNote, type Unit, unitsOf } from '../../compile/explain/units.ts'
 import type { Recipe } from '../../compile/recipe.ts'
 import { ensureBlobBytes } from '../../deploy/blobs.ts'
-import { deployArtifact } from '../../deploy/release.ts'
+import { installRelease } from '../../deploy/release.ts'
 import { artifactId, standardPlan, type Subject } from '../../measure/standard-plan.ts'
 import type { Progress } from '../../progress.ts'
 import type { Latency, RunResult } from '../../store/document.ts'
@@ -106,7 +106,7 @@ async function explainOn(
   const units = unitsOf(made.trial.graph)
   const tools = await provision(device, compiledFor.target.engine, progress)
   progress.stage('deploy', device.name)
-  const release = await deployArtifact(device, compiled.folder, { name: manifest.name, progress })
+  const release = await installRelease(device, compiled.folder, { name: manifest.name, progress })
   const floatModel = await ensureBlobBytes(device, floatBaseline(prepared, compiledFor), { progress })
   const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
   const survey = await surveyBoard(device, progress.signal)
