@@ -7,9 +7,16 @@ export type Scheme = (typeof schemes)[number]
 const relativePath = z
   .string()
   .min(1)
-  .refine((path) => !path.startsWith('/') && !path.includes('\\') && !path.includes('\0') && !path.split('/').includes('..'), {
-    message: 'must be a path inside the artifact folder',
-  })
+  .refine(
+    (path) =>
+      !path.startsWith('/') &&
+      !path.includes('\\') &&
+      !path.includes('\0') &&
+      !path.split('/').includes('..'),
+    {
+      message: 'must be a path inside the artifact folder',
+    },
+  )
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower-case hex')
 
 const tensor = z.object({
@@ -31,7 +38,34 @@ const runtime = z.object({
   /** File name that is opened, e.g. `libonnxruntime.so.1`. */
   library: z.string(),
   /** One build for each architecture, as `uname -m` says it: `aarch64`, `x86_64`. */
-  builds: z.array(z.object({ architecture: z.string(), sha256: digest, bytes: z.number().int(), glibc: z.string() })),
+  builds: z.array(
+    z.object({ architecture: z.string(), sha256: digest, bytes: z.number().int(), glibc: z.string() }),
+  ),
+})
+
+/** A command to be run on the board as it stands. */
+const commandPreparation = z.object({
+  command: z.array(z.string()),
+  inputs: z.array(relativePath),
+  output: relativePath,
+})
+
+/**
+ * An engine to be built on the board by its own trtexec. Flags differ by TensorRT version, so the artifact says what is
+ * wanted and the host chooses them when it knows the version.
+ */
+const trtexecPreparation = z.object({
+  kind: z.literal('trtexec'),
+  /** The least that layers compute in: `int8` leaves float16 to those without Q/DQ. */
+  precision: z.enum(['int8', 'fp16', 'fp32']),
+  /** For TensorRT before 11: the file, and the precisions that the builder may choose from beside float32 (`--int8`, `--fp16`). */
+  weaklyTyped: z.object({ model: relativePath, allow: z.array(z.enum(['int8', 'fp16'])) }),
+  /** For TensorRT from 11 (`--stronglyTyped` before): the file that states the element type of every tensor itself. */
+  stronglyTyped: z.object({ model: relativePath }),
+  /** The accelerator beside the GPU; null: the GPU alone. Layers that it does not take run on the GPU. */
+  dla: z.object({ core: z.number().int().nonnegative(), allowGpuFallback: z.boolean() }).nullable(),
+  /** Where the engine belongs, on the board only: it fits no other GPU and no other TensorRT. */
+  output: relativePath,
 })
 
 export const manifestSchema = z.object({
@@ -44,8 +78,8 @@ export const manifestSchema = z.object({
   model: relativePath,
   files: z.array(z.object({ path: relativePath, bytes: z.number().int().nonnegative(), sha256: digest })),
   runtimes: z.array(runtime),
-  /** A command to be run once on the board before the first inference, e.g. an engine build. */
-  prepare: z.object({ command: z.array(z.string()), inputs: z.array(relativePath), output: relativePath }).nullable(),
+  /** What the board itself must do once before the first inference; null: nothing. */
+  prepare: z.union([commandPreparation, trtexecPreparation]).nullable(),
   inputs: z.array(tensor),
   outputs: z.array(tensor),
   /** Steps from raw sample to input tensor, as `src/data` applies them; null where none are known. */
@@ -63,4 +97,6 @@ export const manifestSchema = z.object({
 
 export type Manifest = z.infer<typeof manifestSchema>
 export type ManifestTensor = Manifest['inputs'][number]
+/** How an engine is to be built on a board by its own trtexec. */
+export type TrtexecPreparation = z.infer<typeof trtexecPreparation>
 export type RuntimeNeed = Manifest['runtimes'][number]
