@@ -16,7 +16,10 @@ export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>
 }
 
 /** How this computer must run a model so that it computes what the board does: signed activations as integers too. */
-export function hostSession(options: Pick<TargetOptions, 'cpu' | 'scheme'>): OnnxEvaluatorOptions {
+export function hostSession(options: {
+  readonly cpu: Pick<TargetOptions['cpu'], 'architecture'> & Partial<TargetOptions['cpu']>
+  readonly scheme: TargetOptions['scheme']
+}): OnnxEvaluatorOptions {
   const signed = options.cpu.architecture === 'aarch64' && options.scheme !== 'float'
   return signed ? { config: { 'session.qdqisint8allowed': '1' } } : {}
 }

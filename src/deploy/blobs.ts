@@ -202,15 +202,18 @@ async function settleBlobs(device: Device, blobs: readonly Blob[], tag: string):
     })
 }
 
-/** On the disk before the rename, read-only after it: an application that writes into a release cannot spoil the blob. */
-const settleScript = `
-root=$1 tag=$2; shift 2
-digest() {
+/** Shell: the sha256 of a file, or nothing where the board has no program for it. */
+export const digestFunction = `digest() {
   if command -v sha256sum >/dev/null 2>&1; then sha256sum
   elif command -v shasum >/dev/null 2>&1; then shasum -a 256
   elif command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r
   else return 1; fi <"$1" | cut -c1-64
-}
+}`
+
+/** On the disk before the rename, read-only after it: an application that writes into a release cannot spoil the blob. */
+const settleScript = `
+root=$1 tag=$2; shift 2
+${digestFunction}
 while [ $# -ge 2 ]; do
   f=$root/blobs/.incoming/$1.$tag
   d=$(digest "$f")

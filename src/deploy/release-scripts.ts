@@ -1,3 +1,5 @@
+import { digestFunction } from './blobs.ts'
+
 /**
  * What happens to releases on the board. A release is whole once `.content` stands in its folder, which is written
  * last and after everything else has reached the disk; `.state` says what is known of it, `.log` in which order
@@ -104,6 +106,25 @@ export const markScript = `${releaseFunctions}
 r=$1/releases/$2
 [ ! -d "$r/$3" ] || mark "$3" "$4" || exit 70
 echo "marked $3"`
+
+/**
+ * A release that did not verify: its files are held against their digests, since something on the board's disk may have
+ * changed since they were sent; with a damaged one the release and the blob go, so that the next deploy sends it again.
+ */
+export const failScript = `${releaseFunctions}
+${digestFunction}
+root=$1
+r=$root/releases/$2 n=$3
+shift 3
+[ -d "$r/$n" ] || return 0
+mark "$n" failed
+spoilt=''
+for b in "$@"; do
+  d=$(digest "$root/blobs/$b" 2>/dev/null)
+  if [ -n "$d" ] && [ "$d" != "$b" ]; then rm -f "$root/blobs/$b"; spoilt=1; echo "damaged $b"; fi
+done
+[ -z "$spoilt" ] || rm -rf "\${r:?}/$n"
+return 0`
 
 /** `release NAME NUMBER STATE TIME CONTENT`; what an installation left half is `half`. */
 export const listScript = `${releaseFunctions}

@@ -3,7 +3,7 @@ import { type Progress, silentProgress } from '../progress.ts'
 import { askStore, sendBlobs } from './blobs.ts'
 import { checkName } from './names.ts'
 import { type ReleaseFile, readArtifact } from './release-artifact.ts'
-import { commitScript, installScript, markScript } from './release-scripts.ts'
+import { commitScript, failScript, installScript, markScript } from './release-scripts.ts'
 import { remoteScript, wholeNumber } from './remote-script.ts'
 import type { Device, Release } from './types.ts'
 
@@ -31,13 +31,44 @@ export async function deployArtifact(
     try {
       await options.verify(release)
     } catch (error) {
-      await markRelease(device, release, 'failed').catch(() => {})
-      throw error
+      throw await afterFailedVerify(device, release, artifactFolder, error)
     }
     await markRelease(device, release, 'verified')
   }
   await commitRelease(device, release)
   return { ...release, current: true }
+}
+
+/** Marks the release, and tells a file that has been damaged on the board since it was sent from other failures. */
+async function afterFailedVerify(
+  device: Device,
+  release: Release,
+  artifactFolder: string,
+  error: unknown,
+): Promise<unknown> {
+  try {
+    const { files } = await readArtifact(artifactFolder)
+    const lines = await remoteScript(device, 'checking the release', failScript, [
+      device.root,
+      release.name,
+      String(release.number),
+      ...files.map(({ sha256 }) => sha256),
+    ])
+    const damaged = lines.filter(([word]) => word === 'damaged').map(([, digest]) => digest)
+    if (damaged.length === 0) return error
+    return new EdgewrightError(
+      'RELEASE_NOT_VERIFIED',
+      `A file of the release is damaged on ${device.name}.`,
+      {
+        where: `${device.root}/blobs/${damaged[0]}`,
+        saw: 'bytes of another digest than its name',
+        hint: "It was removed: deploy again; if it comes back, check the board's disk with dmesg.",
+        cause: error,
+      },
+    )
+  } catch {
+    return error
+  }
 }
 
 /**
@@ -118,7 +149,7 @@ export async function commitRelease(
 export async function markRelease(
   device: Device,
   { name, number }: Pick<Release, 'name' | 'number'>,
-  state: 'verified' | 'failed',
+  state: 'verified',
 ): Promise<void> {
   await remoteScript(device, 'marking the release', markScript, [device.root, name, String(number), state])
 }

@@ -86,7 +86,7 @@ export async function measureParity(
 }
 
 /** What a vendor's compiler made runs on its accelerator only; the file that it was made from stands beside it. */
-function hostModel({ model, files }: Compiled['manifest']): string {
+export function hostModel({ model, files }: Compiled['manifest']): string {
   const source = model.replace(/_edgetpu\.tflite$/, '.tflite')
   return files.some(({ path }) => path === source) ? source : model
 }

@@ -8,6 +8,7 @@ import { evaluate } from './evaluate.ts'
 import { explain } from './explain.ts'
 import { inspect } from './inspect.ts'
 import { profiles } from './profiles.ts'
+import { releases } from './releases.ts'
 import { run } from './run.ts'
 import { runs } from './runs.ts'
 import { runtimes } from './runtimes.ts'
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   diagnose,
   evaluate,
   deploy,
+  releases,
   bench,
   explain,
   devices,
