@@ -72,10 +72,22 @@ function register(
       for (const [name, spec] of Object.entries(command.options ?? {})) builder.option(name, spec)
       for (const [line, what] of command.examples ?? []) builder.example(`$0 ${line}`, what)
       for (const subcommand of command.subcommands ?? []) register(builder, subcommand, onRun)
+      // the bare name takes what the subcommand that it means takes, and asks for nothing itself
+      const meant = command.subcommands?.find(({ name }) => name === command.bare)
+      for (const [name, option] of Object.entries(meant?.options ?? {}))
+        builder.option(name, { ...option, demandOption: false })
       return builder
     },
     async (args) => {
       const chosen = command.run ? command : command.subcommands?.find(({ name }) => name === command.bare)
+      const missing = Object.entries(chosen?.options ?? {}).find(
+        ([name, option]) => option.demandOption === true && args[name] === undefined,
+      )
+      if (missing)
+        throw new EdgewrightError('USAGE', `${command.name} ${chosen!.name} needs --${missing[0]}.`, {
+          where: `--${missing[0]}`,
+          hint: String(missing[1].describe ?? ''),
+        })
       if (chosen) await onRun(chosen, args)
     },
   )
