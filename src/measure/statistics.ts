@@ -71,7 +71,8 @@ export function supports(n: number, p: number): boolean {
   return 1 - p ** n >= 0.95
 }
 
-function nearestRank(sorted: Float64Array, p: number): number {
+/** The smallest of ascending values, not empty, with at least the share `p` of all at or below it. */
+export function nearestRank(sorted: Float64Array, p: number): number {
   // n·p is rounded first: 100 · 0.29 is 28.999999999999996
   const rank = Math.ceil(Number((sorted.length * p).toPrecision(12)))
   return sorted[Math.min(Math.max(rank, 1), sorted.length) - 1]!
