@@ -9,7 +9,7 @@ out=$(cd "$out" && pwd)
 cd "$here"
 export SOURCE_DATE_EPOCH=0 LC_ALL=C
 
-sources='compat/start.c delegate.c emit.c infer.c inputs.c interrupt.c json.c litert.c main.c ort.c plan.c process.c sensors.c session.c steps.c tensor.c tflite.c trace.c'
+sources='compat/start.c command.c delegate.c emit.c infer.c inputs.c interrupt.c json.c litert.c main.c marker.c meters.c ort.c plan.c process.c sensors.c session.c steps.c tensor.c tflite.c trace.c'
 
 # build NAME PREFIX LIBRARIES: PREFIX is the tool prefix, LIBRARIES the folder of the target's glibc.
 build() {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "marker.h"
 #include "version.h"
 
 static int events_fd = STDOUT_FILENO;
@@ -32,6 +33,7 @@ void emit_sync(void) {
 
 static void give_up(int error) {
   dprintf(STDERR_FILENO, "edgewright-runner: cannot write events: %s\n", strerror(error));
+  marker_set(false);
   _exit(error == ENOSPC || error == EDQUOT ? STATUS_DISK_FULL : STATUS_EVENTS);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "delegate.h"
 #include "emit.h"
 #include "inputs.h"
@@ -25,6 +26,7 @@ static int usage(void) {
   fputs("usage: edgewright-runner PLAN.json EVENTS.jsonl    run a plan; `-` is standard input or output\n"
         "       edgewright-runner --check-library LIB       open a runtime library and say its version\n"
         "       edgewright-runner --check-delegate LIB      open a TFLite delegate and say its version and devices\n"
+        "       edgewright-runner --clock N                 say CLOCK_MONOTONIC in nanoseconds N times, 20 ms apart\n"
         "       edgewright-runner --version\n",
         stderr);
   return STATUS_USAGE;
@@ -55,6 +57,21 @@ static int check_delegate(const char *path) {
   if (!usable) event_string("message", message);
   event_end();
   return usable ? STATUS_OK : STATUS_FAILED;
+}
+
+/** For a host that wants to know how its own clock stands to the board's: each line leaves as soon as the clock was read. */
+static int say_clock(const char *times) {
+  char *end;
+  long count = strtol(times, &end, 10);
+  if (*end || count < 1 || count > 10000) return usage();
+  int64_t due_ns = now_ns();
+  for (long i = 0; i < count; i++) {
+    if (!sleep_until_ns(due_ns)) return STATUS_INTERRUPTED;
+    printf("%lld\n", (long long)now_ns());
+    if (fflush(stdout) != 0) return STATUS_EVENTS;
+    due_ns += 20000000;
+  }
+  return STATUS_OK;
 }
 
 static void emit_tensors(const char *key, const struct tensor_info *infos, size_t count) {
@@ -172,6 +189,7 @@ int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--version") == 0) return printf("edgewright-runner %s\n", RUNNER_VERSION), STATUS_OK;
   if (argc == 3 && strcmp(argv[1], "--check-library") == 0) return check_library(argv[2]);
   if (argc == 3 && strcmp(argv[1], "--check-delegate") == 0) return check_delegate(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "--clock") == 0) return say_clock(argv[2]);
   if (argc != 3 || argv[1][0] == 0 || strncmp(argv[1], "--", 2) == 0) return usage();
   events_path = argv[2];
   interrupt_install();

@@ -237,11 +237,11 @@ static bool add_artifact(struct decoder *d, const struct json *id, const char *k
 
 static bool decode_step(struct decoder *d, const struct json *object, struct plan_step *step) {
   static const char *const keys[][10] = {
-      [STEP_WARMUP] = {"do", "artifact", "minCount", "minSeconds", "maxCount", "maxSeconds", NULL},
-      [STEP_MEASURE] = {"do", "artifact", "rateHz", "minCount", "minSeconds", "maxCount", "maxSeconds", NULL},
-      [STEP_INTERLEAVE] = {"do", "artifacts", "block", "minCount", "minSeconds", "maxCount", "maxSeconds", NULL},
-      [STEP_INFER] = {"do", "artifact", "inputs", "outputs", "count", NULL},
-      [STEP_IDLE] = {"do", "seconds", NULL},
+      [STEP_WARMUP] = {"do", "artifact", "minCount", "minSeconds", "maxCount", "maxSeconds", "meters", NULL},
+      [STEP_MEASURE] = {"do", "artifact", "rateHz", "minCount", "minSeconds", "maxCount", "maxSeconds", "meters", NULL},
+      [STEP_INTERLEAVE] = {"do", "artifacts", "block", "minCount", "minSeconds", "maxCount", "maxSeconds", "meters", NULL},
+      [STEP_INFER] = {"do", "artifact", "inputs", "outputs", "count", "meters", NULL},
+      [STEP_IDLE] = {"do", "seconds", "meters", NULL},
   };
   if (object->type != JSON_OBJECT) return wrong(d, "", "must be an object");
   const struct json *kind = json_member(object, "do");
@@ -250,6 +250,9 @@ static bool decode_step(struct decoder *d, const struct json *object, struct pla
   if (!kind || kind->type != JSON_STRING || known == kinds) return wrong(d, "do", "is no step that this runner knows");
   step->kind = (enum step_kind)known;
   if (!only(d, object, keys[known])) return false;
+  const struct json *metered = json_member(object, "meters");
+  if (metered && metered->type != JSON_BOOL) return wrong(d, "meters", "must be true or false");
+  step->metered = metered && metered->number != 0;
 
   if (step->kind == STEP_IDLE) {
     double seconds;
@@ -280,8 +283,49 @@ static bool decode_sensor(struct decoder *d, const struct json *object, struct p
          get_path(d, object, "path", &sensor->path);
 }
 
+/** Strings of a meter: its paths, or the words of its command. */
+static bool get_words(struct decoder *d, const struct json *object, const char *key, char **to, size_t *count, size_t max) {
+  const struct json *array = get_array(d, object, key, max);
+  if (!array) return false;
+  for (const struct json *one = array->first; one; one = one->next)
+    if (!copy_string(d, one, key, 4095, &to[(*count)++])) return false;
+  return true;
+}
+
+static bool decode_meter(struct decoder *d, const struct json *object, struct plan *plan) {
+  static const char *const keys[] = {"name", "paths", "command", "periodMs", NULL};
+  struct plan_meter *meter = &plan->meters[plan->meter_count];
+  double period_ms;
+  if (!only(d, object, keys) || !copy_string(d, json_member(object, "name"), "name", MAX_ID, &meter->name)) return false;
+  if (!plain_word(meter->name)) return wrong(d, "name", "must be letters, digits, `.`, `_` and `-`");
+  for (size_t i = 0; i < plan->meter_count; i++)
+    if (strcmp(plan->meters[i].name, meter->name) == 0) return wrong(d, "name", "stands there twice");
+  if (!get_words(d, object, "paths", meter->paths, &meter->path_count, MAX_METER_PATHS) ||
+      (json_member(object, "command") && !get_words(d, object, "command", meter->words, &meter->word_count, MAX_METER_WORDS)) ||
+      !get_number(d, object, "periodMs", 1, 1e6, &period_ms))
+    return false;
+  if ((meter->path_count == 0) == (meter->word_count == 0)) return wrong(d, "", "must have either paths or a command");
+  meter->period_ns = (int64_t)(period_ms * 1e6);
+  plan->meter_count++;
+  return true;
+}
+
+/** Both may be absent. */
+static bool decode_meters(struct decoder *d, const struct json *root, struct plan *plan) {
+  *d->where = 0;
+  if (json_member(root, "marker") && !get_path(d, root, "marker", &plan->marker)) return false;
+  if (!json_member(root, "meters")) return true;
+  const struct json *meters = get_array(d, root, "meters", MAX_METERS);
+  if (!meters) return false;
+  for (const struct json *one = meters->first; one; one = one->next) {
+    snprintf(d->where, sizeof d->where, "meters[%zu]", plan->meter_count);
+    if (!decode_meter(d, one, plan)) return false;
+  }
+  return true;
+}
+
 static bool decode_plan(struct decoder *d, const struct json *root, struct plan *plan) {
-  static const char *const keys[] = {"schema", "artifacts", "steps", "sensors", "sensorPeriodMs", NULL};
+  static const char *const keys[] = {"schema", "artifacts", "steps", "sensors", "sensorPeriodMs", "meters", "marker", NULL};
   if (root->type != JSON_OBJECT) return wrong(d, "plan", "must be an object");
   int64_t schema;
   double period_ms;
@@ -311,5 +355,5 @@ static bool decode_plan(struct decoder *d, const struct json *root, struct plan 
     if (!decode_sensor(d, one, &plan->sensors[plan->sensor_count])) return false;
     plan->sensor_count++;
   }
-  return true;
+  return decode_meters(d, root, plan);
 }

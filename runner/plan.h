@@ -16,6 +16,9 @@ enum {
   MAX_CPUS = 1024,
   MAX_ID = 64,
   MAX_DELEGATE_OPTIONS = 64,
+  MAX_METERS = 16,
+  MAX_METER_PATHS = 8,
+  MAX_METER_WORDS = 16,
 };
 
 struct shape {
@@ -69,18 +72,33 @@ struct plan_step {
   char **inputs, **outputs;
   int64_t count;
   int64_t idle_ns;
+  /** Sample the plan's meters and hold its marker at 1 while it runs. */
+  bool metered;
 };
 
 struct plan_sensor {
   char *name, *path;
 };
 
+/** Files that are read one right after another, or a command: exactly one of the two. */
+struct plan_meter {
+  char *name;
+  size_t path_count, word_count;
+  char *paths[MAX_METER_PATHS];
+  /** argv, closed by NULL. */
+  char *words[MAX_METER_WORDS + 1];
+  int64_t period_ns;
+};
+
 struct plan {
-  size_t artifact_count, step_count, sensor_count;
+  size_t artifact_count, step_count, sensor_count, meter_count;
   struct plan_artifact artifacts[MAX_ARTIFACTS];
   struct plan_step *steps;
   struct plan_sensor sensors[MAX_SENSORS];
   int64_t sensor_period_ns;
+  struct plan_meter meters[MAX_METERS];
+  /** NULL: none. */
+  char *marker;
 };
 
 const char *step_name(enum step_kind kind);

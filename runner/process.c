@@ -32,6 +32,17 @@ bool affinity_apply(const struct plan_artifact *artifact) {
   return true;
 }
 
+void affinity_beside(const struct plan *plan, const struct plan_step *step) {
+  if (!remembered) return;
+  cpu_set_t others = all_cpus;
+  for (size_t i = 0; i < step->artifact_count; i++) {
+    const struct plan_artifact *artifact = &plan->artifacts[step->artifacts[i]];
+    for (size_t c = 0; c < artifact->affinity_count; c++) CPU_CLR((size_t)artifact->affinity[c], &others);
+  }
+  // Where it fails the thread stays where it is: sampling is possible anywhere.
+  sched_setaffinity(0, sizeof others, CPU_COUNT(&others) ? &others : &all_cpus);
+}
+
 /** A `Name:  123 kB` line of /proc/self/status in bytes, or 0. */
 static int64_t status_bytes(const char *text, const char *name) {
   const char *line = strstr(text, name);

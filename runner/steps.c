@@ -4,6 +4,7 @@
 #include "emit.h"
 #include "infer.h"
 #include "interrupt.h"
+#include "meters.h"
 #include "process.h"
 
 struct step_state {
@@ -24,6 +25,7 @@ bool step_run(const struct plan *plan, size_t index, struct runnable *runnables)
   if (step->artifact_count == 1) event_string("artifact", plan->artifacts[step->artifacts[0]].id);
   event_end();
 
+  if (step->metered) meters_begin(plan, index);
   struct step_state state = {.index = index, .step = step, .runnables = runnables, .start_ns = now_ns()};
   state.flushed_ns = state.start_ns;
   int64_t count = 0;
@@ -36,6 +38,7 @@ bool step_run(const struct plan *plan, size_t index, struct runnable *runnables)
     case STEP_IDLE: sleep_until_ns(state.start_ns + step->idle_ns); break;
   }
   int64_t elapsed_ns = now_ns() - state.start_ns;
+  if (step->metered) meters_end();
   if (!ok) return false;
   if (interrupted()) {
     emit_error("INTERRUPTED", "interrupted in step %zu after %lld inferences", index, (long long)count);

@@ -1,6 +1,6 @@
 #pragma once
 
-#define RUNNER_VERSION "0.1.0"
+#define RUNNER_VERSION "0.2.0"
 #define PLAN_SCHEMA 1
 
 /** Exit statuses. What went wrong is in the `error` event; the status is for a host that could not read it. */

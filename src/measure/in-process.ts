@@ -29,7 +29,8 @@ interface Loaded {
 /**
  * Executes a plan inside this process through onnxruntime-node: what `local:` does on macOS and Windows, where the runner
  * does not run. The same steps and the same result, with three differences that `measuredBy: 'process'` stands for: each
- * latency holds the binding's own 20 µs or so, CPU affinity and sensors are not available, and memory is Node's as well.
+ * latency holds the binding's own 20 µs or so, CPU affinity, sensors and meters are not available (a complaint says so where
+ * meters are asked for), and memory is Node's as well.
  *
  * @param options.folder where operator profiles are written
  * @throws EdgewrightError RUNNER_FAILED with the runtime's own words; INTERRUPTED when the signal fires
@@ -45,6 +46,13 @@ export async function measureInProcess(
   const say = (event: Said): void => collector.add({ seq: seq++, t: nowNs(), ...event } as RunnerEvent)
 
   say({ type: 'hello', runner: 'in-process', pid: process.pid, schema: 1 })
+  const metered = plan.meters !== undefined && plan.meters.length > 0
+  if ((metered || plan.marker !== undefined) && plan.steps.some(({ meters }) => meters === true))
+    say({
+      type: 'error',
+      code: 'METERS',
+      message: 'power meters of the board and its marker are possible on Linux only; the run goes on without',
+    })
   try {
     for (const [index, step] of plan.steps.entries()) {
       throwIfAborted(progress.signal)

@@ -44,6 +44,25 @@ test('the same plan runs inside this process, with the same result', { skip: fix
   )
 })
 
+test('meters cannot be sampled inside this process: a complaint says so, the run goes on', async () => {
+  const collected = await measureInProcess(
+    {
+      schema: 1,
+      artifacts: [],
+      steps: [{ do: 'idle', seconds: 0.01, meters: true }],
+      sensors: [],
+      sensorPeriodMs: 100,
+      meters: [{ name: 'm', paths: ['/proc/uptime'], periodMs: 10 }],
+    },
+    { progress: silentProgress(), folder: tmpdir() },
+  )
+  assert.deepEqual([collected.end.state, collected.meters], ['complete', []])
+  assert.deepEqual(
+    collected.complaints.map(({ code, message }) => [code, /on Linux only/.test(message)]),
+    [['METERS', true]],
+  )
+})
+
 test('an abort ends it between two inferences', { skip: fixturesMissing }, async () => {
   const controller = new AbortController()
   setTimeout(() => controller.abort(), 200)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -68,6 +68,9 @@ test('the arm64 runner runs a model on Debian 11 (glibc 2.31)', {
   writeFileSync(join(root, 'relu.onnx'), reluModel([1, 3]))
   writeFileSync(join(root, 'x'), Float32Array.of(-1, 2, -3))
   writeFileSync(join(root, 'temp'), '51000\n')
+  // a command's input
+  mkdirSync(join(root, 'dev'))
+  writeFileSync(join(root, 'dev/null'), '')
   const artifact = {
     id: 'a',
     backend: 'onnxruntime',
@@ -94,9 +97,18 @@ test('the arm64 runner runs a model on Debian 11 (glibc 2.31)', {
             minSeconds: 0.1,
             maxCount: 1000,
             maxSeconds: 5,
+            meters: true,
           },
         ],
-        { sensors: [{ name: 'temperatureMilliC', path: '/temp' }], sensorPeriodMs: 10 },
+        {
+          sensors: [{ name: 'temperatureMilliC', path: '/temp' }],
+          sensorPeriodMs: 10,
+          meters: [
+            { name: 'file', paths: ['/temp'], periodMs: 5 },
+            // every program but the runner lacks its interpreter here
+            { name: 'command', paths: [], command: ['/qemu', '/runner', '--version'], periodMs: 50 },
+          ],
+        },
       ),
     ),
   )
@@ -109,5 +121,8 @@ test('the arm64 runner runs a model on Debian 11 (glibc 2.31)', {
   assert.equal(collected.end.state, 'complete')
   assert.ok(collected.artifacts.get('a')!.latencyNs.length >= 5)
   assert.ok(collected.sensors.length > 0, 'the sensor thread starts on old glibc')
+  assert.deepEqual(collected.meters.find(({ name }) => name === 'file')?.values, [51000])
+  const said = collected.meters.find(({ name }) => name === 'command')
+  assert.match(said?.text ?? '', /^edgewright-runner \d/, 'a command can be run on old glibc')
   assert.deepEqual([...readFileSync(join(root, 'y'))], [...Buffer.from(Float32Array.of(0, 2, 0).buffer)])
 })

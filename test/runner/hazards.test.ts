@@ -122,6 +122,10 @@ test('a library that is missing is named', { skip: runnerMissing }, async (t) =>
   assert.equal(runnerFailure(collected.end, 'board', status)?.code, 'RUNTIME_MISSING')
 })
 
+function planWith(rest: object): string {
+  return JSON.stringify({ ...plan([], []), ...rest })
+}
+
 const refused: [string, string, RegExp][] = [
   ['empty', '', /not JSON/],
   ['cut', '{"schema":1,', /not JSON/],
@@ -132,6 +136,27 @@ const refused: [string, string, RegExp][] = [
   ['number overflow', '{"schema":1e999}', /not a number that can be held/],
   ['another schema', '{"schema":2}', /schema: must be a whole number in range/],
   ['unknown member', '{"schema":1,"colour":1}', /does not know/],
+  [
+    'a meter of nothing',
+    planWith({ meters: [{ name: 'a', paths: [], periodMs: 1 }] }),
+    /either paths or a command/,
+  ],
+  [
+    'a meter too fast',
+    planWith({ meters: [{ name: 'a', paths: ['/x'], periodMs: 0.1 }] }),
+    /meters\[0\]\.periodMs: must be a number in range/,
+  ],
+  [
+    'a meter twice',
+    planWith({ meters: Array(2).fill({ name: 'a', paths: ['/x'], periodMs: 9 }) }),
+    /meters\[1\]\.name: stands there twice/,
+  ],
+  [
+    'a meter’s name',
+    planWith({ meters: [{ name: '../a', paths: ['/x'], periodMs: 9 }] }),
+    /meters\[0\]\.name: must be letters/,
+  ],
+  ['an empty marker', planWith({ marker: '' }), /marker: must be a string/],
   ['repeated member', '{"schema":1,"schema":1}', /one twice/],
 ]
 
@@ -152,10 +177,17 @@ test('300 damaged plans end in an answer, none in a crash', { skip }, async (t) 
       [artifact('a', mnist, { shapes: [[1, 1, 28, 28]], affinity: [0] })],
       [
         { do: 'warmup', artifact: 'a', ...bounds },
-        { do: 'interleave', artifacts: ['a', 'a'], block: 1, ...bounds },
+        { do: 'interleave', artifacts: ['a', 'a'], block: 1, ...bounds, meters: true },
         { do: 'idle', seconds: 0.001 },
       ],
-      { sensors: [{ name: 'load', path: '/proc/loadavg' }], sensorPeriodMs: 1 },
+      {
+        sensors: [{ name: 'load', path: '/proc/loadavg' }],
+        sensorPeriodMs: 1,
+        meters: [
+          { name: 'load', paths: ['/proc/loadavg', '/proc/uptime'], periodMs: 1 },
+          { name: 'said', paths: [], command: ['true'], periodMs: 5 },
+        ],
+      },
     ),
   )
   let state = 20261122
