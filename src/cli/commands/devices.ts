@@ -1,3 +1,4 @@
+import { exitCodes } from '../../error.ts'
 import { type Command, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { deviceOptions } from '../options.ts'
@@ -84,6 +85,29 @@ export const devices: Command = {
           context.progress,
         )
         return { json: { schemaVersion: 1, ...probe }, text: describeProbe(probe) }
+      },
+    },
+    {
+      name: 'doctor',
+      usage: '<device>',
+      describe: 'Try out all that a board needs; each missing piece with what mends it',
+      positionals: { device: { type: 'string', describe: 'A connection or a name' } },
+      options: deviceOptions,
+      async run(args, context) {
+        const [{ examineDevice }, { describeFindings }] = await Promise.all([
+          import('../../run/doctor/doctor.ts'),
+          import('../../run/doctor/findings.ts'),
+        ])
+        const doctor = await examineDevice(
+          { device: text(args, 'device')!, connection: connectionOf(args, context) },
+          context.progress,
+        )
+        const bad = doctor.findings.some(({ state }) => state === 'missing')
+        return {
+          json: { schemaVersion: 1, ...doctor },
+          text: describeFindings(doctor.device, doctor.findings),
+          ...(bad ? { exitCode: exitCodes.device } : {}),
+        }
       },
     },
   ],
