@@ -1,12 +1,20 @@
+import { intervalRanks, scaleRanks } from './order-interval.ts'
+import { varianceInflation } from './dependence.ts'
+
 /** A percentile and whether the samples are enough to state it. */
 export interface Percentile {
   readonly value: number
-  /** True where, with 95 % confidence, the largest sample lies above the true percentile: 1 − pⁿ ≥ 0.95. */
+  /** True where some two samples hold the true percentile between them with 95 % confidence. */
   readonly enough: boolean
-  /** Bounds of the 95 % interval by order statistics (no assumption on the distribution); null where n is too small. */
+  /**
+   * 95 % interval by order statistics: whatever the distribution, ties or not. Null where too few samples, or too few that
+   * are independent, support one.
+   */
   readonly low: number | null
   readonly high: number | null
 }
+
+export type PercentileName = 'p50' | 'p90' | 'p99'
 
 /** What a row of latencies comes to; nanoseconds. */
 export interface LatencySummary {
@@ -20,29 +28,45 @@ export interface LatencySummary {
   readonly maxNs: number
   readonly count: number
   readonly firstNs: number | null
-  /** Percentiles that the count does not support: `p99` below 299 samples, `p90` below 29, `p50` below 5. */
-  readonly unsupported: readonly ('p50' | 'p90' | 'p99')[]
+  /** Percentiles that the count does not support: `p99` below 299 samples, `p90` below 29, `p50` below 6. */
+  readonly unsupported: readonly PercentileName[]
+  /** 95 % intervals, as wide as the samples' dependence on those before them asks. */
+  readonly intervals: Readonly<
+    Record<PercentileName, { readonly lowNs: number; readonly highNs: number } | null>
+  >
 }
 
-/** Null where there are no samples. */
+/**
+ * @param latencyNs in the order in which they were taken: it tells how far they depend on each other
+ * @returns null where there are no samples
+ */
 export function summary(latencyNs: ArrayLike<number>, firstNs: number | null = null): LatencySummary | null {
   if (latencyNs.length === 0) return null
   const sorted = Float64Array.from(latencyNs).sort()
   const { mean, sd } = meanAndDeviation(sorted)
+  const stated = (p: number) => percentile(sorted, p, varianceInflation(latencyNs, nearestRank(sorted, p), p))
+  const percentiles = { p50: stated(0.5), p90: stated(0.9), p99: stated(0.99) }
   return {
-    p50Ns: nearestRank(sorted, 0.5),
-    p90Ns: nearestRank(sorted, 0.9),
-    p99Ns: nearestRank(sorted, 0.99),
+    p50Ns: percentiles.p50.value,
+    p90Ns: percentiles.p90.value,
+    p99Ns: percentiles.p99.value,
     meanNs: mean,
     sdNs: sd,
     minNs: sorted[0]!,
     maxNs: sorted[sorted.length - 1]!,
     count: sorted.length,
     firstNs,
-    unsupported: (['p50', 'p90', 'p99'] as const).filter(
-      (name) => !supports(sorted.length, Number(name.slice(1)) / 100),
-    ),
+    unsupported: (['p50', 'p90', 'p99'] as const).filter((name) => !percentiles[name].enough),
+    intervals: {
+      p50: intervalOf(percentiles.p50),
+      p90: intervalOf(percentiles.p90),
+      p99: intervalOf(percentiles.p99),
+    },
   }
+}
+
+function intervalOf({ low, high }: Percentile): { lowNs: number; highNs: number } | null {
+  return low === null || high === null ? null : { lowNs: low, highNs: high }
 }
 
 /**
@@ -50,14 +74,17 @@ export function summary(latencyNs: ArrayLike<number>, firstNs: number | null = n
  *
  * @param sorted ascending, not empty
  * @param p in (0, 1)
+ * @param inflation How many dependent samples tell as much as one independent: widens the interval
  */
-export function percentile(sorted: Float64Array, p: number): Percentile {
-  const [low, high] = intervalRanks(sorted.length, p)
+export function percentile(sorted: Float64Array, p: number, inflation = 1): Percentile {
+  const n = sorted.length
+  const ranks = intervalRanks(Math.floor(n / inflation), p)
+  const scaled = ranks && scaleRanks(ranks, Math.floor(n / inflation), n)
   return {
     value: nearestRank(sorted, p),
-    enough: supports(sorted.length, p),
-    low: low === null ? null : sorted[low]!,
-    high: high === null ? null : sorted[high]!,
+    enough: supports(n, p),
+    low: scaled ? sorted[scaled.low - 1]! : null,
+    high: scaled ? sorted[scaled.high - 1]! : null,
   }
 }
 
@@ -66,9 +93,9 @@ export function median(values: ArrayLike<number>): number {
   return nearestRank(Float64Array.from(values).sort(), 0.5)
 }
 
-/** Whether `n` samples say anything on percentile `p` with 95 % confidence. */
+/** Whether some interval of order statistics of `n` samples holds percentile `p` with 95 % confidence. */
 export function supports(n: number, p: number): boolean {
-  return 1 - p ** n >= 0.95
+  return intervalRanks(n, p) !== null
 }
 
 /** The smallest of ascending values, not empty, with at least the share `p` of all at or below it. */
@@ -88,24 +115,4 @@ function meanAndDeviation(values: Float64Array): { mean: number; sd: number } {
     squares += delta * (values[i]! - mean)
   }
   return { mean, sd: values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1)) }
-}
-
-/**
- * Zero-based ranks l, h of the order statistics that hold the p-quantile with 95 % confidence, each side 2.5 %: with
- * B the count of samples at or below it, B ~ Binomial(n, p) (David & Nagaraja, Order Statistics, §7.1).
- */
-function intervalRanks(n: number, p: number): [number | null, number | null] {
-  let cumulative = 0
-  let low: number | null = null
-  let high: number | null = null
-  let logTerm = n * Math.log(1 - p)
-  const logOdds = Math.log(p) - Math.log(1 - p)
-  for (let k = 0; k < n && high === null; k++) {
-    // cumulative is P(B < k): the k-th smallest (rank k − 1) is at or below the quantile unless B < k
-    if (cumulative <= 0.025 && k > 0) low = k - 1
-    cumulative += Math.exp(logTerm)
-    if (cumulative >= 0.975) high = k
-    logTerm += logOdds + Math.log(n - k) - Math.log(k + 1)
-  }
-  return [low, high]
 }

@@ -29,7 +29,7 @@ const resolutions = [48, 24, 12] as const
 const leastPiece = 1 / 24
 const leastPerWindow = 5
 /** Standard errors beyond which the strongest of all pieces is no chance; and how far a true change may fall short of its size. */
-const shiftScore = 5
+const shiftScore = 4.3
 const shiftMargin = 1.7
 /** Standard deviations of Mann–Kendall's S: 0.1 %, two-sided. */
 const trendScore = 3.3
@@ -38,8 +38,9 @@ const stallShare = 0.03
 /** Robust standard deviations, and share of the median, by which an inference is longer than the median at least. */
 const stallDeviations = 10
 const stallExcess = 0.2
-/** Fewer stalls tell nothing about when they come. */
-const fewStalls = 8
+/** Fewer stalls tell nothing about when they come; a board that loses more of its time to them is held up, evenly or not. */
+const fewStalls = 16
+const heldUpShare = 0.1
 /** Log-likelihood ratio beyond which the strongest of all pieces is no chance. */
 const stallRatio = 10
 
@@ -173,13 +174,12 @@ function judgeStalls(
   if (matters && cluster.logLikelihoodRatio > stallRatio)
     return { finding: ofStalls(cluster, windows), doubt: null, remark: '' }
   if (stalls.timeShare < stallShare) return { finding: null, doubt: null, remark: '' }
-  if (stalls.effectiveCount < fewStalls)
-    return {
-      finding: null,
-      doubt: `${took[0]!.toUpperCase()}${took.slice(1)}: too few to tell whether they come evenly.`,
-      remark: '',
-    }
-  return { finding: null, doubt: null, remark: `; ${took}, evenly spread` }
+  const begun = `${took[0]!.toUpperCase()}${took.slice(1)}`
+  if (stalls.timeShare >= heldUpShare)
+    return { finding: null, doubt: `${begun}: something else holds the board up.`, remark: '' }
+  if (stalls.effectiveCount < fewStalls && stalls.timeShare >= largestChange)
+    return { finding: null, doubt: `${begun}: too few to tell whether they come evenly.`, remark: '' }
+  return { finding: null, doubt: null, remark: `; ${took}` }
 }
 
 function ofStalls(
@@ -201,7 +201,8 @@ function leastPieceOf(windows: number): number {
 
 /**
  * Standard error of a window's median in logarithms, as the scatter inside windows tells it: half of what lies between the
- * order statistics one standard error below and above. It keeps a coarse clock from looking like no noise at all.
+ * order statistics one standard error below and above. It keeps a coarse clock, or two modes, from looking
+ * like no noise at all.
  */
 function medianError(latencyNs: ArrayLike<number>, edges: readonly number[]): number {
   const errors = Float64Array.from({ length: edges.length - 1 }, (_, i) => {
@@ -210,7 +211,7 @@ function medianError(latencyNs: ArrayLike<number>, edges: readonly number[]): nu
     const [low, high] = [nearestRank(sorted, 0.5 - error), nearestRank(sorted, 0.5 + error)]
     return Math.log(Math.max(1, high) / Math.max(1, low)) / 2
   })
-  return median(errors)
+  return Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / errors.length)
 }
 
 function sortedPart(values: ArrayLike<number>, from: number, to: number): Float64Array {

@@ -1,36 +1,62 @@
 import type { Collected } from '../measure/collect.ts'
+import { inferenceStarts } from '../measure/inference-starts.ts'
 import { type OperatorProfile, parseOperatorProfile } from '../measure/operators.ts'
+import { countOutliers } from '../measure/outliers.ts'
 import { artifactId, profileId } from '../measure/standard-plan.ts'
-import { summary } from '../measure/statistics.ts'
+import { type PercentileName, summary } from '../measure/statistics.ts'
+import { steadiness } from '../measure/steady.ts'
 import type { Latency, OperatorTime } from '../store/document.ts'
 
-/** Raw latencies of a subject at a thread count, in the order in which they were taken: at the fixed rate where there is one. */
+/** Inferences of one artifact in the order in which they were taken. */
+export interface TimedLatency {
+  readonly latencyNs: Float64Array
+  /** When each began, on the board's clock. */
+  readonly startNs: Float64Array
+}
+
+/** What was measured of a subject at a thread count: at the fixed rate where there is one, else in all of its turns. */
+export function timedLatency(
+  collected: Collected,
+  subject: string,
+  threads: number,
+  rateHz: number,
+): TimedLatency {
+  const id = artifactId(subject, threads)
+  const taken = collected.steps.filter(
+    (step) => (step.do === 'measure' || step.do === 'interleave') && step.latencyNs.has(id),
+  )
+  // a plan measures flat out first, then at the rate
+  const steps = rateHz > 0 ? taken.slice(-1) : taken
+  return {
+    latencyNs: joined(steps.map((step) => step.latencyNs.get(id)!)),
+    startNs: joined(steps.map((step) => inferenceStarts(step, id))),
+  }
+}
+
+/** Raw latencies alone. */
 export function rawLatency(
   collected: Collected,
   subject: string,
   threads: number,
   rateHz: number,
 ): Float64Array {
-  const id = artifactId(subject, threads)
-  const taken = collected.steps.filter(
-    (step) => (step.do === 'measure' || step.do === 'interleave') && step.latencyNs.has(id),
-  )
-  // a plan measures flat out first, then at the rate
-  return (rateHz > 0 ? taken.at(-1) : taken[0])?.latencyNs.get(id) ?? new Float64Array()
+  return timedLatency(collected, subject, threads, rateHz).latencyNs
 }
 
-/** The row of figures; a percentile that the count does not support is null. */
+/** The row of figures; a percentile that the count does not support is null, an interval that it does not support too. */
 export function latencyOf(
   collected: Collected,
   subject: string,
   threads: number,
   rateHz: number,
 ): Latency | null {
-  const firstNs = collected.artifacts.get(artifactId(subject, threads))?.firstNs ?? null
-  const row = summary(rawLatency(collected, subject, threads, rateHz), firstNs)
+  const artifact = collected.artifacts.get(artifactId(subject, threads))
+  const { latencyNs, startNs } = timedLatency(collected, subject, threads, rateHz)
+  const row = summary(latencyNs, artifact?.firstNs ?? null)
   if (!row) return null
-  const unless = (name: 'p50' | 'p90' | 'p99', value: number) =>
-    row.unsupported.includes(name) ? null : value
+  const unless = (name: PercentileName, value: number) => (row.unsupported.includes(name) ? null : value)
+  const warmup = artifact && artifact.warmupNs.length > 0 ? summary(artifact.warmupNs) : null
+  const { state, slopePerMinute, sentence } = steadiness(latencyNs, startNs)
   return {
     p50Ns: row.p50Ns,
     p90Ns: unless('p90', row.p90Ns),
@@ -39,7 +65,21 @@ export function latencyOf(
     minNs: row.minNs,
     count: row.count,
     firstNs: row.firstNs,
+    warmup: warmup && { meanNs: warmup.meanNs, count: warmup.count },
+    intervals: row.intervals,
+    outliers: countOutliers(latencyNs),
+    steady: { state, slopePerMinute, sentence },
   }
+}
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }
 
 /** Time by operator of a subject's profiled session; empty where there is none. */

@@ -19,7 +19,9 @@ export const runIdSchema = z
 const interval = z
   .object({ lowNs: nanoseconds, highNs: nanoseconds })
   .nullable()
-  .describe('95 % interval by order statistics; null where too few inferences support it.')
+  .describe(
+    '95 % interval by order statistics, wider where inferences depend on those before; null where too few support it.',
+  )
 
 const latencyIntervals = z.object({ p50: interval, p90: interval, p99: interval })
 
@@ -31,7 +33,12 @@ export const latencySchema = z
     meanNs: nanoseconds,
     minNs: nanoseconds,
     count: z.number().int().positive(),
-    firstNs: nanoseconds.nullable(),
+    firstNs: nanoseconds.nullable().describe('The session’s first inference; in no other figure.'),
+    warmup: z
+      .object({ meanNs: nanoseconds, count: z.number().int().positive() })
+      .nullable()
+      .optional()
+      .describe('Inferences before those that are measured; in no other figure.'),
     intervals: latencyIntervals.optional(),
     outliers: z
       .object({ mild: z.number().int().nonnegative(), severe: z.number().int().nonnegative() })
