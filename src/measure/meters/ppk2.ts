@@ -183,7 +183,7 @@ function streamingMeter(
           await link.write(Uint8Array.of(command.averageStop))
           await settled(() => lastNs)
         } catch (error) {
-          lost = (error as Error).message
+          lost ??= (error as Error).message
         }
       link.listen(null)
       return seriesOf(decoder, clock, volts, source, lost)

@@ -15,9 +15,9 @@ interface Model {
   sound(answer: Uint8Array): boolean
 }
 
-/** By the first two bytes of an answer. */
+/** By the first two bytes of an answer: 0x0963, 0x09C9, 0x0D4C. */
 const models: Readonly<Record<number, Model>> = {
-  0x0963: {
+  2403: {
     name: 'UM24C',
     voltStep: 0.01,
     ampStep: 0.001,
@@ -26,7 +26,7 @@ const models: Readonly<Record<number, Model>> = {
     ampAccuracy: [0.008, 3],
     sound: endsInMarker,
   },
-  0x09c9: {
+  2505: {
     name: 'UM25C',
     voltStep: 0.001,
     ampStep: 0.0001,
@@ -35,7 +35,7 @@ const models: Readonly<Record<number, Model>> = {
     ampAccuracy: [0.001, 4],
     sound: endsInMarker,
   },
-  0x0d4c: {
+  3404: {
     name: 'UM34C',
     voltStep: 0.01,
     ampStep: 0.001,

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs'
 import type { SerialPort } from 'serialport'
 import { printable } from '../../deploy/printable.ts'
 import { EdgewrightError } from '../../error.ts'
@@ -18,6 +19,7 @@ export interface SerialLink {
 const openDeadlineMs = 5_000
 const writeDeadlineMs = 2_000
 const closeDeadlineMs = 2_000
+const presenceMs = 200
 
 /**
  * Opens a port, 8N1, and locks it.
@@ -44,6 +46,20 @@ export async function openSerialLink(
   await raiseReady(port, path, warn)
   let listener: ((chunk: Uint8Array, atNs: number) => void) | null = null
   port.on('data', (chunk: Uint8Array) => listener?.(chunk, monotonicNs()))
+  const release = async () => {
+    clearInterval(presence)
+    listener = null
+    if (port.isOpen) await settle(closeDeadlineMs, (done) => port.close(done)).catch(() => {})
+  }
+  // a terminal that hung up reads as empty for ever, and the library reads on: its file tells that it is gone
+  const presence = setInterval(() => {
+    stat(path, (error) => {
+      if (error === null || !port.isOpen || !path.startsWith('/')) return
+      report('it was unplugged')
+      void release()
+    })
+  }, presenceMs)
+  presence.unref()
   return {
     path,
     lost,
@@ -51,17 +67,15 @@ export async function openSerialLink(
       listener = next
     },
     async write(bytes) {
+      // a closed port would keep it for its next opening
+      if (!port.isOpen) throw meterFailed(path, 'The meter was lost.', 'its port is closed')
       try {
         await settle(writeDeadlineMs, (done) => port.write(bytes, done))
       } catch (error) {
         throw meterFailed(path, 'The meter takes no commands.', (error as Error).message)
       }
     },
-    async close() {
-      listener = null
-      if (!port.isOpen) return
-      await settle(closeDeadlineMs, (done) => port.close(done)).catch(() => {})
-    },
+    close: release,
   }
 }
 
