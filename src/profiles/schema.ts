@@ -90,6 +90,18 @@ const accelerator = z.strictObject({
   int8Tops: positive.nullable(),
   precisions: z.array(z.enum(['int8', 'uint8', 'int16', 'float16', 'float32'])).min(1),
   onChipMemoryKiB: positive.nullable(),
+  /** Of an NVIDIA GPU. */
+  computeCapability: z
+    .string()
+    .regex(/^\d+\.\d+$/, 'must be written like "8.7", in quotes')
+    .optional(),
+  /** NVIDIA deep learning accelerators beside the GPU. */
+  dlaCores: z.number().int().nonnegative().optional(),
+  /** The newest TensorRT that the vendor's images for this board carry; absent: the newest of all. */
+  newestTensorRt: z
+    .string()
+    .regex(/^\d+\.\d+$/, 'must be written like "8.2", in quotes')
+    .optional(),
   note: z.string().nullable(),
   source: sourceTags,
 })
@@ -114,6 +126,8 @@ const powerInterface = z.strictObject({
   /** The rail that stands for the scope, where there is one. */
   totalRail: z.string().nullable(),
   rails: words,
+  /** What the supply or the module can take at most: no value above it is believed. */
+  limitMilliW: positive.optional(),
   note: z.string().min(1),
   source: sourceTags,
 })
