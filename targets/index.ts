@@ -1,6 +1,7 @@
 import { edgetpu } from './edgetpu/index.ts'
 import { litert } from './litert/index.ts'
 import { onnxruntime } from './onnxruntime/index.ts'
+import { tensorrt } from './tensorrt/index.ts'
 import type { PlannedTarget, Target } from './target.ts'
 
 const meanwhile = 'Use --target onnxruntime: it runs on the CPU of the same board.'
@@ -14,7 +15,7 @@ export const targets: Readonly<Record<string, Target | PlannedTarget>> = {
   onnxruntime,
   litert,
   edgetpu,
-  tensorrt: planned('tensorrt', 'TensorRT on NVIDIA Jetson'),
+  tensorrt,
   rknn: planned('rknn', 'RKNN on Rockchip NPUs'),
   vx: planned('vx', 'VX delegate on the i.MX8M Plus NPU'),
   'cortex-m': planned('cortex-m', 'TensorFlow Lite Micro with CMSIS-NN on Cortex-M'),

@@ -1,4 +1,4 @@
-import type { Scheme, RuntimeNeed } from '../src/artifact/manifest.ts'
+import type { Manifest, RuntimeNeed, Scheme } from '../src/artifact/manifest.ts'
 import type { Graph, Node, Quantization } from '../src/graph/types.ts'
 import type { ActivationRangeMethod, Ranges, WeightRangeMethod } from '../src/quantize/ranges.ts'
 import type { LayerTunings } from '../src/quantize/weighted-layer.ts'
@@ -12,6 +12,16 @@ export interface CpuFacts {
   readonly features: readonly string[]
 }
 
+/** Facts about the accelerator of a board that a target's numerics depend on. */
+export interface AcceleratorFacts {
+  /** Of an NVIDIA GPU, as NVIDIA counts: `8.7`; null where it is none. */
+  readonly computeCapability: string | null
+  /** NVIDIA deep learning accelerators beside the GPU. */
+  readonly dlaCores: number
+  /** The newest TensorRT that the vendor's images for this board carry, `8.2`; null where the newest of all. */
+  readonly newestTensorRt: string | null
+}
+
 /** What a board's profile sets or narrows, with the sentence that explains it. */
 export type BoardConstraint =
   | { readonly kind: 'no-int8'; readonly sentence: string }
@@ -21,6 +31,8 @@ export type BoardConstraint =
 
 export interface TargetOptions {
   readonly cpu: CpuFacts
+  /** Absent: nothing is known of one. */
+  readonly accelerator?: AcceleratorFacts
   readonly scheme: Scheme
   readonly io: 'float' | 'int8' | 'uint8'
   readonly activationRange: ActivationRangeMethod
@@ -36,6 +48,8 @@ export interface TargetOptions {
   readonly valueRanges?: ReadonlyMap<string, ActivationRangeMethod>
   /** Node or value names that stay in float. */
   readonly keepFloat: readonly string[]
+  /** On this computer Q/DQ of an emitted file compute as written: ONNX Runtime would fuse them as its own kernels want. */
+  readonly plainQdq?: boolean
   /** Integers wherever there is a kernel: the accelerator behind the target knows nothing else. */
   readonly preferIntegers?: boolean
   readonly constraints: readonly BoardConstraint[]
@@ -64,6 +78,8 @@ export interface Placement {
   readonly outputs: readonly string[]
   readonly placement: 'accelerator' | 'cpu' | 'unsupported'
   readonly precision: 'int8' | 'float'
+  /** As tables name it where an accelerator computes in several precisions: `int8`, `fp16`. */
+  readonly label?: string
   /** Why it is not int8 on the target's best unit; empty where it is. */
   readonly reason: string
   readonly remedy: string | null
@@ -98,6 +114,8 @@ export interface Emitted {
   readonly files: ReadonlyMap<string, Uint8Array>
   /** The file that applications open; a key of `files`. */
   readonly model: string
+  /** The one that shows on this computer what the board computes, where that is another; a key of `files`. */
+  readonly evaluated?: string
   readonly inputs: readonly EmittedTensor[]
   readonly outputs: readonly EmittedTensor[]
 }
@@ -137,6 +155,12 @@ export interface Target {
   readonly schemes: readonly Scheme[]
   /** Why it does not take a scheme, a sentence each. */
   readonly refusals?: Partial<Readonly<Record<Scheme, string>>>
+  /** What stands in for a scheme on boards whose profile refuses int8; absent: nothing does. */
+  readonly insteadOfInt8?: Scheme
+  /** Its accelerator computes in float as well: an operator in float does not leave it. */
+  readonly acceleratesFloat?: boolean
+  /** Its engine does not fuse Q/DQ as ONNX Runtime does: see `TargetOptions.plainQdq`. */
+  readonly plainQdq?: boolean
   readonly constraints: readonly Constraint[]
   /** One row for each operator of the graph, in its order. */
   inspect(graph: Graph, options: TargetOptions): Placement[]
@@ -151,6 +175,14 @@ export interface Target {
   wantedTensors(graph: Graph, options: TargetOptions): string[]
   prepare(graph: Graph, ranges: Ranges, options: TargetOptions): Prepared
   emit(typed: Graph, options: TargetOptions): Emitted
+  /** Adds the files that only a board wants, once all was chosen. */
+  complete?(
+    emitted: Emitted,
+    typed: Graph,
+    options: TargetOptions,
+  ): { emitted: Emitted; decisions: readonly Decision[] }
+  /** What the board itself must do before the first inference. */
+  preparation?(emitted: Emitted, options: TargetOptions): Manifest['prepare']
   /**
    * What a vendor's own compiler on some host makes of the emitted files, after they were evaluated: the files that it
    * gave stay beside the new one. Without a host the files are as they were, and a decision says so.

@@ -63,7 +63,14 @@ function boardOf(
       },
     )
   const constraints = compileConstraints(profile, target.name)
-  if (!['float', 'float16'].includes(request.recipe.scheme) && !constraints.int8Allowed)
+  const refusesInt8 = !['float', 'float16'].includes(request.recipe.scheme) && !constraints.int8Allowed
+  if (refusesInt8 && target.insteadOfInt8)
+    progress.warn({
+      code: 'INT8_REFUSED',
+      message: `${refusalsOf(profile, constraints).join(' ')} The compile makes ${target.insteadOfInt8} in the place of ${request.recipe.scheme}.`,
+      hint: `Say --scheme ${target.insteadOfInt8}, or choose another --target for int8.`,
+    })
+  else if (refusesInt8)
     throw new EdgewrightError(
       'TARGET_CANNOT_RUN',
       `${profile.name} does not compute in int8 with ${target.name}.`,
@@ -76,10 +83,15 @@ function boardOf(
   return {
     profile,
     target,
-    options: optionsOf(constraints, request.recipe),
+    options: optionsOf(profile, target, constraints, request.recipe),
     constraints,
     reasons: constraints.notes,
   }
+}
+
+function refusalsOf({ constraints: all }: Profile, { notes }: CompileConstraints): string[] {
+  const refusing = all.filter(({ effect }) => effect.int8 === 'refuse').map(({ id }) => id)
+  return notes.filter(({ id }) => refusing.includes(id)).map(({ sentence }) => sentence)
 }
 
 function chosenName(
@@ -112,7 +124,13 @@ function findTarget(name: string, built: readonly Target[]): Target {
   })
 }
 
-function optionsOf(constraints: CompileConstraints, recipe: Recipe): TargetOptions {
+function optionsOf(
+  { accelerator }: Profile,
+  target: Target,
+  constraints: CompileConstraints,
+  recipe: Recipe,
+): TargetOptions {
+  const isFloat = recipe.scheme === 'float' || recipe.scheme === 'float16'
   const narrowed: BoardConstraint[] = []
   const sentence = constraints.notes.map((note) => note.sentence).join(' ')
   if (!constraints.perChannelAllowed) narrowed.push({ kind: 'per-tensor-weights', sentence })
@@ -123,7 +141,15 @@ function optionsOf(constraints: CompileConstraints, recipe: Recipe): TargetOptio
       architecture: constraints.cpu.architecture as 'aarch64' | 'x86_64',
       features: constraints.cpu.features,
     },
-    scheme: recipe.scheme,
+    ...(accelerator && {
+      accelerator: {
+        computeCapability: accelerator.computeCapability ?? null,
+        dlaCores: accelerator.dlaCores ?? 0,
+        newestTensorRt: accelerator.newestTensorRt ?? null,
+      },
+    }),
+    ...(target.plainQdq && { plainQdq: true }),
+    scheme: isFloat || constraints.int8Allowed ? recipe.scheme : (target.insteadOfInt8 ?? recipe.scheme),
     io: recipe.io,
     activationRange: { kind: 'min-max' },
     weightRange: 'min-max',

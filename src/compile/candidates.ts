@@ -69,7 +69,9 @@ const clearAgreement = 0.01
  *
  * @throws ACCURACY_LIMIT where the best loses more than the recipe allows
  */
-export async function chooseCandidate(prepared: Prepared, board: Board, progress: Progress): Promise<Chosen> {
+export async function chooseCandidate(given: Prepared, board: Board, progress: Progress): Promise<Chosen> {
+  // a board that refuses int8 may have changed the scheme
+  const prepared: Prepared = { ...given, recipe: { ...given.recipe, scheme: board.options.scheme } }
   const { recipe, samples } = prepared
   const limit = await accuracyLimitOf(prepared, progress)
   const runtimes = (await board.target.runtimes(board.options.cpu.architecture)).map((build) => build.need)

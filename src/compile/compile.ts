@@ -21,7 +21,7 @@ import { runnableOf, storedType } from './runnable.ts'
 import { openSamples, type Samples, samplesOf } from './samples.ts'
 import { type ModelRequest, openSource, type Source } from './source.ts'
 import { foldSourcePreprocessing } from './preprocessing.ts'
-import { type Made, weightBytesOf } from './trial.ts'
+import { type Made, trialOptions, weightBytesOf } from './trial.ts'
 
 export interface CompileRequest extends ModelRequest, BoardRequest {
   /** Where a vendor's compiler may be, for targets that have one; null or absent: it takes no part. */
@@ -152,7 +152,7 @@ export async function compileFor(
   requireMemory(board, emitted.files.get(emitted.model)!.byteLength, chosen.activationBytes)
   const quality = await measureQuality(prepared, board, chosen, progress)
   if (chosen.limit) warnOverLimit(chosen.limit, quality, progress)
-  const made = await finishChosen(board, chosen, compilerHost, progress)
+  const made = await finishChosen(board, completed(chosen, board), compilerHost, progress)
   progress.stage('write', folder)
   const labels = samples.classNames
   const manifest = manifestOf(prepared, board, made, labels)
@@ -172,6 +172,15 @@ export async function compileFor(
     weightBytes: { float: weightBytesOf(source.graph), compiled: made.weightBytes },
     summary: summaryOf(prepared, board, folder, written, made, quality),
   }
+}
+
+/** With the files that only a board wants. */
+function completed(chosen: Chosen, board: Board): Chosen {
+  const { trial, typed } = chosen.made
+  const more = board.target.complete?.(chosen.emitted, typed.graph, trialOptions(trial, board))
+  return more
+    ? { ...chosen, emitted: more.emitted, decisions: [...chosen.decisions, ...more.decisions] }
+    : chosen
 }
 
 /** A vendor's compiler has the last word where a target has one; what it made cannot run on this computer any more. */
@@ -241,15 +250,15 @@ function manifestOf(
     name: source.name,
     target: board.target.labelOf?.(chosen.emitted) ?? board.target.name,
     profile: board.profile.id,
-    scheme: recipe.scheme,
+    scheme: board.options.scheme,
     model: chosen.emitted.model,
     runtimes: chosen.runtimes,
-    prepare: null,
+    prepare: board.target.preparation?.(chosen.emitted, board.options) ?? null,
     inputs: chosen.emitted.inputs.map(tensor),
     outputs: chosen.emitted.outputs.map((emitted) => ({ ...tensor(emitted), layout: null })),
     preprocessing: samples.real ? samples.evaluation.dataset.preprocessing : null,
     labels: labels ? [...labels] : null,
-    calibrated: samples.real || recipe.scheme === 'float',
+    calibrated: samples.real || board.options.scheme === 'float',
     integerOnly: chosen.integerOnly,
     recipe: { ...recipe, chosen: chosen.choice },
     source: { path: source.path, sha256: source.sha256, bytes: source.bytes, format: source.model.format },

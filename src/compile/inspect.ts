@@ -131,8 +131,9 @@ export function describeInspection(inspection: Inspection, graph: boolean): stri
   return lines.join('\n')
 }
 
-function placeOf({ placement, precision }: Placement, accelerated: boolean): string {
+function placeOf({ placement, precision, label }: Placement, accelerated: boolean): string {
   if (placement === 'unsupported') return 'cannot'
+  if (label !== undefined) return label
   if (!accelerated) return precision
   return placement === 'accelerator' ? 'mapped' : 'cpu'
 }

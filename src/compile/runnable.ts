@@ -7,7 +7,10 @@ import type { Runnable } from './quality.ts'
 
 /** An emitted network, ready to run on this computer as the board would compute it. */
 export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>): Promise<Runnable> {
-  const evaluator = await openEvaluator(emitted.files.get(emitted.model)!, hostSession(board.options))
+  const evaluator = await openEvaluator(
+    emitted.files.get(emitted.evaluated ?? emitted.model)!,
+    hostSession(board.options),
+  )
   return {
     evaluator,
     inputs: emitted.inputs.map((tensor) => ({ name: tensor.name, stored: storedType(tensor) })),
@@ -19,7 +22,9 @@ export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>
 export function hostSession(options: {
   readonly cpu: Pick<TargetOptions['cpu'], 'architecture'> & Partial<TargetOptions['cpu']>
   readonly scheme: TargetOptions['scheme']
+  readonly plainQdq?: boolean
 }): OnnxEvaluatorOptions {
+  if (options.plainQdq) return { config: { 'session.disable_quant_qdq': '1' } }
   const signed = options.cpu.architecture === 'aarch64' && options.scheme !== 'float'
   return signed ? { config: { 'session.qdqisint8allowed': '1' } } : {}
 }

@@ -25,21 +25,22 @@ const searched = new WeakMap<Constant, Map<string, ConstantWeights>>()
  */
 export function quantizeConstant(
   weights: Constant,
-  { method, axis, limit, factor, floors }: ConstantWeightOptions,
+  { floors, factor, ...options }: ConstantWeightOptions,
   where: string,
 ): ConstantWeights {
+  const { method, axis, limit, scaleGrid } = options
   const known = searched.get(weights) ?? new Map<string, ConstantWeights>()
   searched.set(weights, known)
-  const key = `${method} ${axis} ${limit} ${factor}`
-  const free = known.get(key) ?? quantized(weights, { method, axis, limit, factor, floors: [] }, where)
+  const key = `${method} ${axis} ${limit} ${factor} ${scaleGrid ?? ''}`
+  const free = known.get(key) ?? quantized(weights, { ...options, factor, floors: [] }, where)
   known.set(key, free)
   const raised = floors.some((floor, channel) => floor > free.quantization.scales[channel]!)
-  return raised ? quantized(weights, { method, axis, limit, factor, floors }, where) : free
+  return raised ? quantized(weights, { ...options, factor, floors }, where) : free
 }
 
 function quantized(
   weights: Constant,
-  { method, axis, limit, factor, floors }: ConstantWeightOptions,
+  { factor, floors, ...options }: ConstantWeightOptions,
   where: string,
 ): ConstantWeights {
   const reals = realsOf(weights)
@@ -51,7 +52,7 @@ function quantized(
         hint: 'The training diverged or the file is damaged: a NaN or an infinity has no int8 form.',
       })
   const scaled = factor === 1 ? reals : Float64Array.from(reals, (w) => w * factor)
-  const { data, quantization } = quantizeWeights(scaled, weights.shape, { method, axis, limit }, floors)
+  const { data, quantization } = quantizeWeights(scaled, weights.shape, options, floors)
   return { constant: constantOf('int8', weights.shape, data), quantization }
 }
 

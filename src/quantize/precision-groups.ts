@@ -74,9 +74,10 @@ function isInteger(node: Node, index: GraphEditor, typed: TypedForm, typedIndex:
   }
   const maker = typedIndex.producer(held)
   const isQuantized = (value: string | null) => value !== null && typedIndex.type(value).quantization !== null
-  if (!maker) return false
-  // integers that a conversion made of reals: the operator itself gave the reals
-  return maker.inputs.some(isQuantized)
+  // of integers that a conversion made of reals, what gave the reals: it may have computed on integers too
+  const isConversion = maker?.op.kind === 'Convert' && !isQuantized(maker.inputs[0]!)
+  const real = isConversion ? typedIndex.producer(maker.inputs[0]!) : maker
+  return real?.inputs.some(isQuantized) ?? false
 }
 
 /** A network of which some operators are in float: what that costs beside integers. */

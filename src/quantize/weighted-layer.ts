@@ -1,4 +1,4 @@
-import { constantOf, numbersOf } from '../graph/constant.ts'
+import { constantOf, float32Constant, numbersOf } from '../graph/constant.ts'
 import type { Op } from '../graph/ops.ts'
 import type { Constant, Quantization } from '../graph/types.ts'
 import { elementCount } from '../tensor.ts'
@@ -55,34 +55,48 @@ export interface LayerNumerics {
   readonly axis: number | null
   /** Largest stored weight: 127, or 63 where 16-bit sums of products must not saturate. */
   readonly limit: number
-  /** 16-bit activations add to 64 bits. */
-  readonly biasType: 'int32' | 'int64'
+  /** 16-bit activations add to 64 bits; `float32`: the bias stays real. */
+  readonly biasType: 'int32' | 'int64' | 'float32'
+  /** Scales of weights are numbers of float16, rounded up. */
+  readonly scaleGrid?: 'float16'
+}
+
+export interface StoredBias {
+  readonly constant: Constant
+  /** Null where it holds reals. */
+  readonly quantization: Quantization | null
 }
 
 export interface StoredLayer {
   readonly weights: ConstantWeights
-  readonly bias: ConstantWeights | null
+  readonly bias: StoredBias | null
 }
 
 /**
- * Weights in symmetric int8, rounded as the tuning says, and the bias at s_in · s_w: shifted as the tuning says, then
+ * Weights in symmetric int8, rounded as the tuning says, and the bias at s_in · s_w or real: shifted as the tuning says, then
  * less what rounding the weights shifts on average.
  * @throws MODEL_NAN_WEIGHTS where a weight is not finite
  */
 export function quantizeLayer(layer: WeightedLayer, numerics: LayerNumerics): StoredLayer {
   const { op, name, inputScale, tuning } = layer
-  const { axis, limit, method, biasType } = numerics
+  const { axis, limit, method, biasType, scaleGrid } = numerics
   const factor = op.kind === 'Gemm' ? op.alpha : 1
   const bias = layer.bias && shifted(layer.bias, tuning?.biasShift)
   const channels = axis === null ? 1 : layer.weights.shape[axis]!
   const floors =
-    biasType === 'int64'
+    biasType !== 'int32'
       ? []
       : biasScaleFloors(bias && axis === null ? [largest(bias)] : bias, inputScale, channels)
-  const nearest = quantizeConstant(layer.weights, { method, axis, limit, factor, floors }, name)
+  const nearest = quantizeConstant(
+    layer.weights,
+    { method, axis, limit, factor, floors, ...(scaleGrid && { scaleGrid }) },
+    name,
+  )
   const weights = tuning?.round ? rounded(layer.weights, nearest, tuning.round, { limit, factor }) : nearest
   if (!bias) return { weights, bias: null }
   const corrected = correctedBias(layer, bias, weights, factor)
+  if (biasType === 'float32')
+    return { weights, bias: { constant: float32Constant([corrected.length], corrected), quantization: null } }
   const stored = (biasType === 'int64' ? quantizeWideBias : quantizeBias)(
     corrected,
     inputScale,

@@ -1,5 +1,6 @@
 import type { Quantization } from '../graph/types.ts'
 import { roundHalfToEven, scaleFloor } from './affine.ts'
+import { float16Scale } from './float16-grid.ts'
 import { minMaxScale, mseScale } from './mse-scale.ts'
 import type { WeightRangeMethod } from './ranges.ts'
 
@@ -9,6 +10,8 @@ export interface WeightOptions {
   readonly axis: number | null
   /** Largest stored magnitude: 127, or 63 where 16-bit sums of products must not saturate. */
   readonly limit: number
+  /** Scales are numbers of float16, rounded up. */
+  readonly scaleGrid?: 'float16'
 }
 
 export interface QuantizedWeights {
@@ -20,7 +23,7 @@ export interface QuantizedWeights {
 export function quantizeWeights(
   weights: ArrayLike<number>,
   shape: readonly number[],
-  { method, axis, limit }: WeightOptions,
+  { method, axis, limit, scaleGrid }: WeightOptions,
   scaleFloors?: readonly number[],
 ): QuantizedWeights {
   const slices = sliceAlong(shape, axis)
@@ -29,7 +32,8 @@ export function quantizeWeights(
   for (let channel = 0; channel < slices.channels; channel++) {
     const channelWeights = slices.take(weights, channel)
     const best = method === 'mse' ? mseScale(channelWeights, limit) : minMaxScale(channelWeights, limit)
-    const scale = Math.fround(Math.max(best, scaleFloors?.[channel] ?? 0, scaleFloor))
+    const free = Math.max(best, scaleFloors?.[channel] ?? 0, scaleFloor)
+    const scale = scaleGrid === 'float16' ? float16Scale(free) : Math.fround(free)
     scales.push(scale)
     slices.put(data, channel, channelWeights, (w) =>
       Math.min(limit, Math.max(-limit, roundHalfToEven(w / scale))),

@@ -36,7 +36,10 @@ export const mixedPrecision: Improvement = {
 }
 
 function isAccelerated({ trial }: Made, { board }: ImprovementContext): boolean {
-  return board.target.inspect(trial.graph, board.options).some(({ placement }) => placement === 'accelerator')
+  return (
+    !board.target.acceleratesFloat &&
+    board.target.inspect(trial.graph, board.options).some(({ placement }) => placement === 'accelerator')
+  )
 }
 
 async function place(

@@ -63,12 +63,13 @@ export function storedLayers(
 export function storedReals(typed: Graph, { node }: Pick<StoredLayer, 'node'>) {
   const found = typed.nodes.find(({ name, op }) => name === node.name && op.kind === node.op.kind)
   const [weights, bias] = [1, 2].map((at) => typed.values.get(found?.inputs[at] ?? ''))
-  if (!weights?.constant || !weights.type.quantization || !bias?.constant || !bias.type.quantization)
-    return undefined
-  const { scales } = bias.type.quantization
+  if (!weights?.constant || !weights.type.quantization || !bias?.constant) return undefined
+  // a bias that is stored as reals has neither steps nor rounding
+  const scales = bias.type.quantization?.scales ?? [0]
+  const unit = bias.type.quantization ? scales : [1]
   return {
     weights: dequantizedNumbers(weights.constant, weights.type.quantization),
-    bias: numbersOf(bias.constant).map((stored, i) => stored * scales[i % scales.length]!),
+    bias: numbersOf(bias.constant).map((stored, i) => stored * unit[i % unit.length]!),
     steps: scales,
   }
 }

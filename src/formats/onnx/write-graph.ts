@@ -47,6 +47,8 @@ export interface GraphSpelling {
   readonly shareConstants: boolean
   /** Products of real activations with int8 weights become MatMulInteger. */
   readonly hybridProducts: boolean
+  /** Of Q/DQ. */
+  readonly scaleType: 'float16' | 'float32'
 }
 
 /**
@@ -217,7 +219,7 @@ export class GraphWriter {
 
   #scale({ scales, axis }: Quantization, name: string): string {
     const shape = axis === null ? [] : [scales.length]
-    return this.#parameter(constantOfNumbers('float32', shape, scales), `${name}_scale`)
+    return this.#parameter(constantOfNumbers(this.#spelling.scaleType, shape, scales), `${name}_scale`)
   }
 
   #parameter(constant: Constant, wanted: string): string {

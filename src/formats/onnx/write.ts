@@ -30,6 +30,8 @@ export interface WriteOptions {
    * and MatMulInteger); else the weights are dequantized.
    */
   readonly hybridProducts?: boolean
+  /** Of Q/DQ, and of the reals on their other side; `float16` needs operator set 19. Default `float32`. */
+  readonly scaleType?: 'float16' | 'float32'
 }
 
 /** protobuf cannot say more in one message; a little is left for everything but tensors. */
@@ -56,6 +58,7 @@ export function writeOnnx(graph: Graph, options: WriteOptions = {}): Uint8Array 
   const writer = new GraphWriter(graph, opset, kept, {
     shareConstants: options.shortNames ?? false,
     hybridProducts: options.hybridProducts ?? false,
+    scaleType: options.scaleType ?? 'float32',
   })
   requireRealCaptures(graph)
   for (const node of graph.nodes) {
