@@ -193,6 +193,7 @@ if [ "$code" -ne 0 ]; then
 fi
 [ -s "$folder/engine" ] || { echo 'edgewright: trtexec ended well and wrote no engine'; exit 74; }
 { sync "$folder/engine" 2>/dev/null || sync; } && mv -f "$folder/engine" "$engines/$key" || exit 75
+sync "$engines" 2>/dev/null
 [ ! -s "$folder/timings" ] || mv -f "$folder/timings" "$engines/$timings"
 n=0
 ls -t "$engines" | while IFS= read -r f; do
@@ -200,6 +201,5 @@ ls -t "$engines" | while IFS= read -r f; do
   n=$((n + 1))
   [ "$n" -le "$keep" ] || rm -f "$engines/$f"
 done
-sync
 exit 0
 `
