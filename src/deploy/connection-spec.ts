@@ -4,20 +4,27 @@ import { printable } from './printable.ts'
 /** A connection as the user names it, before ssh_config has its say. */
 export type ConnectionSpec =
   | { readonly kind: 'local' }
-  | { readonly kind: 'ssh'; readonly host: string; readonly user?: string; readonly port?: number }
+  | {
+      readonly kind: 'ssh'
+      readonly host: string
+      readonly user?: string
+      readonly port?: number
+      /** `openssh://`: through OpenSSH's own client. */
+      readonly openSsh?: boolean
+    }
 
-/** `local:`, `ssh://user@host:port`, `user@host`, `user@host:port`, a Host alias. DEVICE_UNKNOWN for anything else. */
+/** `local:`, `ssh://user@host:port`, `openssh://…`, `user@host`, `user@host:port`, a Host alias. DEVICE_UNKNOWN for anything else. */
 export function parseConnectionSpec(spec: string): ConnectionSpec {
   const text = spec.trim()
   if (text === 'local:' || text === 'local') return { kind: 'local' }
   const match =
-    /^(?:ssh:\/\/)?(?:([^@/\s]+)@)?(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::(\d{1,5}))?\/?$/.exec(
+    /^(?:(?:open)?ssh:\/\/)?(?:([^@/\s]+)@)?(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(?::(\d{1,5}))?\/?$/.exec(
       text,
     )
   if (match === null)
     throw unreadable(
       spec,
-      'It is none of local:, ssh://user@host:port, user@host, or a Host of ~/.ssh/config.',
+      'It is none of local:, ssh:// or openssh://user@host:port, user@host, or a Host of ~/.ssh/config.',
     )
   const [, user, hostText, portText] = match
   const host = hostText!.replace(/^\[|\]$/g, '')
@@ -30,6 +37,7 @@ export function parseConnectionSpec(spec: string): ConnectionSpec {
     host,
     ...(user === undefined ? {} : { user }),
     ...(port === undefined ? {} : { port }),
+    ...(text.startsWith('openssh:') ? { openSsh: true } : {}),
   }
 }
 
@@ -48,6 +56,6 @@ function unreadable(spec: string, why: string): EdgewrightError {
   return new EdgewrightError('DEVICE_UNKNOWN', `"${printable(spec)}" is not a connection.`, {
     where: printable(spec),
     saw: why,
-    hint: 'Use local:, ssh://user@host:port, user@host, or the name of a Host in ~/.ssh/config.',
+    hint: 'Use local:, ssh:// or openssh://user@host:port, user@host, or the name of a Host in ~/.ssh/config.',
   })
 }

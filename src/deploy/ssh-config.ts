@@ -21,6 +21,7 @@ export interface SshSettings {
   /** Nearest to us first; empty without a jump. */
   readonly proxyJump: readonly string[]
   readonly proxyCommand: string | null
+  readonly certificateFiles: readonly string[]
   readonly userKnownHostsFiles: readonly string[]
   readonly globalKnownHostsFiles: readonly string[]
   readonly hostKeyAlias: string | null
@@ -166,6 +167,7 @@ function settingsFrom(
         ?.split(',')
         .map((jump) => jump.trim()) ?? [],
     proxyCommand: named('proxycommand'),
+    certificateFiles: paths('certificatefile', []),
     userKnownHostsFiles: paths('userknownhostsfile', ['~/.ssh/known_hosts', '~/.ssh/known_hosts2']),
     globalKnownHostsFiles: paths('globalknownhostsfile', [
       '/etc/ssh/ssh_known_hosts',

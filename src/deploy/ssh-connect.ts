@@ -63,11 +63,11 @@ async function jumpChain(
   if (settings.proxyCommand !== null)
     throw new EdgewrightError(
       'DEVICE_UNSUPPORTED',
-      `ssh_config sets a ProxyCommand for ${settings.alias}, which is not supported.`,
+      `ssh_config sets a ProxyCommand for ${settings.alias}, which needs OpenSSH’s client.`,
       {
         where: settings.alias,
         saw: printable(settings.proxyCommand),
-        hint: 'Use ProxyJump, which goes through the same host without a local command.',
+        hint: 'Install the ssh client, or use ProxyJump, which goes through the same host without a local command.',
       },
     )
   if (settings.proxyJump.length === 0) return []

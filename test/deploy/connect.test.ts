@@ -173,10 +173,13 @@ describe('opening a connection', { skip: sshdMissing }, () => {
     await assert.rejects(open({ configPath, knownHostsPath }, 'board'), { code: 'DEVICE_UNREACHABLE' })
   })
 
-  test('ProxyCommand is refused in words', async () => {
+  test('ProxyCommand is refused in words where there is no OpenSSH to follow it', async () => {
     const configPath = join(sshd.folder, 'command_config')
     writeFileSync(configPath, 'Host board\n  ProxyCommand nc %h %p\n')
-    await assert.rejects(open({ configPath }, 'board'), { code: 'DEVICE_UNSUPPORTED', hint: /ProxyJump/ })
+    await assert.rejects(open({ configPath, environment: { HOME: sshd.folder, PATH: '' } }, 'board'), {
+      code: 'DEVICE_UNSUPPORTED',
+      hint: /ProxyJump/,
+    })
   })
 
   test('StrictHostKeyChecking yes asks nobody; no does not open the door', async () => {
