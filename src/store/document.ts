@@ -157,6 +157,7 @@ const quantity = z.object({
 export const energySchema = z.object({
   value: z.number().nonnegative().nullable().describe('Microjoules per inference, idle included.'),
   reason: z.string().nullable().describe('Why there is no value.'),
+  reasonCode: z.string().optional().describe('The same for programs, e.g. `no-sensor`, `wrong-label`, `stuck`, `flat`.'),
   uncertainty: z.number().nonnegative().nullable().optional(),
   dynamic: quantity.nullable().optional().describe('Above what the board takes idle.'),
   measured: z
@@ -165,6 +166,7 @@ export const energySchema = z.object({
       scope: z
         .enum(['board', 'rail-sum', 'rail', 'pmic-rails', 'external'])
         .describe('What the figure covers. PMIC rails and sums of rails are below what the board takes.'),
+      covers: z.string().optional().describe('The same in a sentence.'),
       sync: z
         .enum(['same-clock', 'edge', 'offset'])
         .describe('How samples and inferences were put on one clock.'),
@@ -176,6 +178,10 @@ export const energySchema = z.object({
       rateHz: z.number().nonnegative().describe('0: flat out.'),
       activeMilliW: z.number(),
       idleMilliW: z.object({ before: z.number(), after: z.number() }),
+      uncertaintyParts: z
+        .object({ scatter: z.number(), unseen: z.number(), sensor: z.number() })
+        .optional()
+        .describe('Of the uncertainty, in microjoules: the samples’ scatter, peaks that none of them met, the sensor.'),
     })
     .optional(),
 })

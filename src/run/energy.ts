@@ -1,0 +1,180 @@
+import type { Collected } from '../measure/collect.ts'
+import { energyPerInference, type EnergyFigure } from '../measure/energy.ts'
+import { type EnergyDurations, energyPlan, energyWindows, meterPeriodMs } from '../measure/energy-plan.ts'
+import type { Plan } from '../measure/plan.ts'
+import { metersOf, powerSeries, type PowerSeries } from '../measure/power/series.ts'
+import { choosePower, isPowerSource, type PowerSource } from '../measure/power/source.ts'
+import { surveyPower } from '../measure/power/survey.ts'
+import { artifactId, memoryPlan, type Preset, type Subject } from '../measure/standard-plan.ts'
+import type { Progress } from '../progress.ts'
+import type { Energy, RunResult } from '../store/document.ts'
+import { execute } from './execute.ts'
+import type { OpenedBoard } from './open-device.ts'
+import type { Provisioned } from './provision.ts'
+
+/** What the user said on energy. */
+export interface EnergyChoice {
+  /** `auto`: with every preset but quick, where the board has a sensor. */
+  readonly wanted: 'auto' | 'on' | 'off'
+  /** `--rail`: label or id, several joined by commas, or `pmic`. */
+  readonly rail: string | undefined
+  readonly sampleHz: number
+}
+
+export const defaultEnergy: EnergyChoice = { wanted: 'auto', rail: undefined, sampleHz: 20 }
+
+export interface EnergyRequest {
+  readonly subjects: readonly Subject[]
+  readonly threads: number
+  readonly affinity: readonly number[]
+  readonly rateHz: number
+  readonly preset: Preset
+  readonly sensors: Plan['sensors']
+  /** Times of inference, as measured before: the sampling keeps out of step with them. */
+  readonly medianNs: readonly number[]
+}
+
+/** An energy phase: figures by subject, and what was sampled, for whoever draws it. */
+export interface EnergyPhase {
+  readonly bySubject: ReadonlyMap<string, Energy>
+  readonly notes: readonly string[]
+  readonly power: {
+    readonly collected: Collected
+    readonly source: PowerSource
+    readonly series: PowerSeries
+  } | null
+}
+
+const durations: Record<Preset, EnergyDurations> = {
+  quick: { loadSeconds: 5, idleSeconds: 5 },
+  standard: { loadSeconds: 20, idleSeconds: 10 },
+  sustained: { loadSeconds: 60, idleSeconds: 20 },
+  tiny: { loadSeconds: 20, idleSeconds: 10 },
+}
+
+/** What is read for a board's power, or why nothing is; asked once for a board. */
+export async function preparePower(
+  board: OpenedBoard,
+  choice: EnergyChoice,
+  preset: Preset,
+  progress: Progress,
+): Promise<PowerSource | Energy> {
+  if (choice.wanted === 'off') return noEnergy('not-asked', 'Not measured: --no-energy.')
+  if (choice.wanted === 'auto' && choice.rail === undefined && preset === 'quick')
+    return noEnergy('not-asked', 'Not measured with the preset quick: ask with --energy.')
+  const { connection } = board.device
+  if (connection.kind === 'local' && process.platform !== 'linux')
+    return noEnergy('no-sensor', 'Power sensors are read on Linux only.')
+  progress.stage('power', board.device.name)
+  const chosen = choosePower(await surveyPower(connection, progress.signal), board.profile.power, choice.rail)
+  return isPowerSource(chosen) ? chosen : noEnergy(chosen.code, chosen.reason)
+}
+
+/** The same for every subject, where there is nothing to measure with. */
+export function withoutPower(reason: Energy, subjects: readonly Subject[]): EnergyPhase {
+  return { bySubject: new Map(subjects.map(({ id }) => [id, reason])), notes: [], power: null }
+}
+
+/** A phase of its own: idle, each subject in turns, idle; nothing else is measured in it. */
+export async function measureEnergy(
+  board: OpenedBoard,
+  tools: Provisioned,
+  source: PowerSource,
+  choice: EnergyChoice,
+  request: EnergyRequest,
+  progress: Progress,
+): Promise<EnergyPhase> {
+  const { subjects, threads, rateHz } = request
+  progress.stage('energy', `${source.name} on ${board.device.name}`)
+  const meters = metersOf(source, meterPeriodMs(choice.sampleHz, request.medianNs, rateHz))
+  const { collected } = await execute(
+    board,
+    tools,
+    {
+      files: new Map(),
+      fetch: [],
+      plan: () =>
+        energyPlan({
+          artifacts: subjects.map((subject) => memoryPlan(request, subject, threads).artifacts[0]!),
+          rateHz,
+          durations: durations[request.preset],
+          meters,
+          sensors: request.sensors,
+        }),
+    },
+    progress,
+  )
+  const series = powerSeries(collected.meters, source)
+  const notes: string[] = []
+  const bySubject = new Map<string, Energy>()
+  for (const { id } of subjects) {
+    const windows = energyWindows(collected, artifactId(id, threads), rateHz)
+    const outcome =
+      windows &&
+      energyPerInference({
+        ...windows,
+        series,
+        sync: { kind: 'same-clock', boundNs: 0 },
+        limitMilliW: source.limitMilliW,
+      })
+    if (outcome?.state === 'measured') notes.push(...outcome.notes)
+    bySubject.set(
+      id,
+      outcome === null
+        ? noEnergy('cut-short', 'The run ended before power was measured.')
+        : outcome.state === 'none'
+          ? noEnergy(outcome.code, outcome.reason, source)
+          : energyOf(outcome.figure, source, rateHz),
+    )
+  }
+  return { bySubject, notes: [...new Set(notes)], power: { collected, source, series } }
+}
+
+export function noEnergy(code: string, reason: string, source?: PowerSource): Energy {
+  return { value: null, reasonCode: code, reason: source ? `${source.name}: ${reason}` : reason }
+}
+
+function energyOf(figure: EnergyFigure, source: PowerSource, rateHz: number): Energy {
+  const { parts } = figure
+  return {
+    value: figure.totalUj,
+    reason: null,
+    uncertainty: figure.uncertaintyUj,
+    dynamic: { value: figure.dynamicUj, uncertainty: figure.dynamicUncertaintyUj },
+    measured: {
+      source: source.name,
+      scope: source.scope,
+      covers: source.covers,
+      sync: 'same-clock',
+      syncBoundNs: figure.syncBoundNs,
+      sampleHz: figure.sampleHz,
+      samples: figure.samples,
+      windowNs: figure.windowNs,
+      inferences: figure.inferences,
+      rateHz,
+      activeMilliW: figure.activeMilliW,
+      idleMilliW: figure.idleMilliW,
+      uncertaintyParts: { scatter: parts.scatterUj, unseen: parts.unseenUj, sensor: parts.sensorUj },
+    },
+  }
+}
+
+/** A board that idles differently before and after was not at rest: other work, or heat. */
+export function energyWarnings(
+  energies: readonly (Energy | undefined)[],
+  notes: readonly string[],
+): RunResult['warnings'] {
+  const warnings: RunResult['warnings'] = notes.map((note) => ({
+    code: 'ENERGY_PARTIAL',
+    message: note,
+    hint: 'Measure again; see that nothing ends the sampling early.',
+  }))
+  const idle = energies.find((energy) => energy?.measured)?.measured?.idleMilliW
+  if (idle && Math.abs(idle.before - idle.after) > 0.1 * Math.min(idle.before, idle.after))
+    warnings.push({
+      code: 'ENERGY_IDLE_DRIFT',
+      message: `Idle the board took ${idle.before.toFixed(0)} mW before and ${idle.after.toFixed(0)} mW after: the energy above idle is that much less certain.`,
+      hint: 'Stop other work on the board, or let it cool down; see docs/measuring.md.',
+    })
+  return warnings
+}
