@@ -1,5 +1,6 @@
 import { EdgewrightError } from '../error.ts'
 import type { Recipe, RecipeInput } from '../compile/recipe.ts'
+import type { Preset } from '../measure/presets.ts'
 import { type Arguments, number, text, texts } from './command.ts'
 
 /** `--shape name=1,3,224,224`, repeated. */
@@ -52,7 +53,10 @@ export function rateHzOf(args: Arguments): number {
 }
 
 /** Values of `--preset` by what they are about; the two share no word, so that `run` takes one of each. */
-const presets = { compile: ['fast', 'balanced', 'best'], measure: ['quick', 'standard'] } as const
+const presets = {
+  compile: ['fast', 'balanced', 'best'],
+  measure: ['quick', 'standard', 'sustained', 'tiny'],
+} as const satisfies { compile: readonly string[]; measure: readonly Preset[] }
 type PresetKind = keyof typeof presets
 
 /** `--preset best`, or in `run` `--preset best,standard`: the word of one kind. */

@@ -81,7 +81,8 @@ export const measureOptions = {
   threads: { type: 'string', describe: 'Thread counts, e.g. 1,2,4 (default 1)' },
   preset: {
     type: 'string',
-    describe: 'quick: some seconds; standard: at least 100 inferences and 10 s',
+    describe:
+      'quick: some seconds; standard: 10 s and 300 inferences; sustained: half an hour once steady; tiny: 5 windows of 10 s',
   },
   rate: { type: 'string', describe: 'Fixed rate in place of flat out: 10/s' },
   affinity: { type: 'string', describe: 'CPUs to pin to: 0,1' },

@@ -1,22 +1,7 @@
 import type { Backend, Bounds, Plan, PlanArtifact, PlanDelegate, PlanStep } from './plan.ts'
+import { type Preset, type PresetBounds, presets } from './presets.ts'
 
-/** How long to measure. Results of different presets are not compared. */
-export const presets = {
-  /** A first look: two seconds. */
-  quick: {
-    warmup: { minCount: 1, minSeconds: 0.2, maxCount: 1_000_000, maxSeconds: 5 },
-    measure: { minCount: 10, minSeconds: 2, maxCount: 1_000_000, maxSeconds: 20 },
-    profile: { minCount: 5, minSeconds: 0.2, maxCount: 200, maxSeconds: 5 },
-  },
-  /** At least 100 inferences and 10 seconds, as MLPerf's LoadGen asks by default; 300 where time allows, so that p99 stands. */
-  standard: {
-    warmup: { minCount: 1, minSeconds: 0.5, maxCount: 1_000_000, maxSeconds: 10 },
-    measure: { minCount: 300, minSeconds: 10, maxCount: 10_000_000, maxSeconds: 60 },
-    profile: { minCount: 10, minSeconds: 0.5, maxCount: 500, maxSeconds: 10 },
-  },
-} as const satisfies Record<string, { warmup: Bounds; measure: Bounds; profile: Bounds }>
-
-export type Preset = keyof typeof presets
+export { type Preset, presets } from './presets.ts'
 
 /** A model to be measured; paths are absolute on the board. */
 export interface Subject {
@@ -65,16 +50,19 @@ export function profileId(subject: string, threads: number): string {
  */
 export function standardPlan(request: StandardPlanRequest): Plan {
   const { subjects, preset, rateHz = 0, operators = false } = request
-  const bounds = presets[preset]
+  const bounds: PresetBounds = presets[preset]
+  const { minCount } = bounds.measure
+  const measured = bounds.shared ? { ...shareOf(bounds.measure, subjects.length), minCount } : bounds.measure
   const artifacts: PlanArtifact[] = []
   const steps: PlanStep[] = [...(request.before ?? [])]
   for (const threads of request.threads) {
     const ids = subjects.map((subject) => artifactId(subject.id, threads))
     for (const subject of subjects) artifacts.push(planArtifact(request, subject, threads, false))
     for (const artifact of ids) steps.push({ do: 'warmup', artifact, ...bounds.warmup })
-    steps.push(...sideBySide(ids, threads, bounds.measure))
+    for (let window = 0; window < bounds.windows; window++) steps.push(...sideBySide(ids, threads, measured))
     if (rateHz > 0)
-      for (const artifact of ids) steps.push({ do: 'measure', artifact, rateHz, ...bounds.measure })
+      for (let window = 0; window < bounds.windows; window++)
+        for (const artifact of ids) steps.push({ do: 'measure', artifact, rateHz, ...measured })
     if (!operators) continue
     for (const subject of subjects) {
       artifacts.push(planArtifact(request, subject, threads, true))
@@ -102,16 +90,35 @@ function sideBySide(ids: readonly string[], threads: number, bounds: Bounds): Pl
   if (ids.length === 1) return [{ do: 'measure', artifact: ids[0]!, rateHz: 0, ...bounds }]
   const turns = [...ids, ...ids.toReversed()]
   if (threads === 1) return [{ do: 'interleave', artifacts: turns, block: 5, ...bounds }]
-  const half: Bounds = {
-    minCount: Math.ceil(bounds.minCount / 2),
-    minSeconds: bounds.minSeconds / 2,
-    maxCount: Math.ceil(bounds.maxCount / 2),
-    maxSeconds: bounds.maxSeconds / 2,
-  }
+  const half = shareOf(bounds, 2)
   return turns.flatMap((artifact): PlanStep[] => [
     { do: 'idle', seconds: settleSeconds },
     { do: 'measure', artifact, rateHz: 0, ...half },
   ])
+}
+
+/** The plan that keeps a board busy as a standard plan would, for some seconds: what warms it up. */
+export function busyPlan(request: StandardPlanRequest, seconds: number): Plan {
+  const threads = request.threads.at(-1)!
+  const ids = request.subjects.map((subject) => artifactId(subject.id, threads))
+  const each = seconds / ids.length
+  const bounds = { minCount: 1, minSeconds: each, maxCount: 1_000_000, maxSeconds: each }
+  return {
+    schema: 1,
+    artifacts: request.subjects.map((subject) => planArtifact(request, subject, threads, false)),
+    steps: sideBySide(ids, threads, bounds),
+    sensors: request.sensors ?? [],
+    sensorPeriodMs: request.sensorPeriodMs ?? 1000,
+  }
+}
+
+function shareOf(bounds: Bounds, shares: number): Bounds {
+  return {
+    minCount: Math.ceil(bounds.minCount / shares),
+    minSeconds: bounds.minSeconds / shares,
+    maxCount: Math.ceil(bounds.maxCount / shares),
+    maxSeconds: bounds.maxSeconds / shares,
+  }
 }
 
 /** One subject alone in its process, a few inferences: its peak resident memory is the run's. */

@@ -5,6 +5,7 @@ import type { Device } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import { type Engine, engineOf } from '../execute/open.ts'
 import type { Collected } from '../measure/collect.ts'
+import type { Preset } from '../measure/presets.ts'
 import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
 import { formatBytes, formatNs } from '../report/format.ts'
@@ -23,7 +24,7 @@ export interface BenchRequest {
   readonly threads: readonly number[]
   readonly affinity: readonly number[]
   readonly rateHz: number
-  readonly preset: 'quick' | 'standard'
+  readonly preset: Preset
   readonly operators: boolean
   /** A run to collect in place of a new one. */
   readonly attach: string | undefined
@@ -88,7 +89,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       )
       rows.push({
         threads: count,
-        latency: latencyOf(executed.collected, 'model', count, request.rateHz),
+        latency: latencyOf(executed.collected, 'model', count, request.rateHz, request.preset),
         peakRssBytes: alone.collected.peakRssBytes,
         operators: operatorsOf(executed.collected, executed.files, 'model', count),
       })
@@ -111,7 +112,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
         endedAt: new Date(),
       }),
       rawLatencyNs: threads.map((count) => [
-        ...rawLatency(executed.collected, 'model', count, request.rateHz),
+        ...rawLatency(executed.collected, 'model', count, request.rateHz, request.preset),
       ]),
     }
   } finally {

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { describeIssues, mistakes, recipeSchema } from '../compile/recipe.ts'
 import { isBuiltInMetric } from '../data/metric.ts'
 import { EdgewrightError } from '../error.ts'
+import { presetNames } from '../measure/presets.ts'
 
 /** `edgewright.yaml`: what makes `edgewright run` enough. Paths are relative to the file. */
 export const configSchema = z.strictObject({
@@ -35,7 +36,7 @@ export const configSchema = z.strictObject({
   recipe: z.union([z.string(), recipeSchema]).optional().describe('A recipe, or the path of one'),
   budgets: z.array(z.string()).default([]).describe("Limits, e.g. 'latency.p99 > 33ms'"),
   threads: z.array(z.number().int().positive()).default([1]),
-  preset: z.enum(['quick', 'standard']).default('quick'),
+  preset: z.enum(presetNames).default('quick'),
   report: z.string().optional().describe('Where the HTML report goes'),
 })
 

@@ -1,9 +1,10 @@
-import type { Collected } from '../measure/collect.ts'
+import type { Collected, CollectedStep } from '../measure/collect.ts'
 import { inferenceStarts } from '../measure/inference-starts.ts'
 import { type OperatorProfile, parseOperatorProfile } from '../measure/operators.ts'
 import { countOutliers } from '../measure/outliers.ts'
+import { type Preset, presets } from '../measure/presets.ts'
 import { artifactId, profileId } from '../measure/standard-plan.ts'
-import { type PercentileName, summary } from '../measure/statistics.ts'
+import { median, type PercentileName, summary } from '../measure/statistics.ts'
 import { steadiness } from '../measure/steady.ts'
 import type { Latency, OperatorTime } from '../store/document.ts'
 
@@ -20,13 +21,10 @@ export function timedLatency(
   subject: string,
   threads: number,
   rateHz: number,
+  preset: Preset = 'standard',
 ): TimedLatency {
   const id = artifactId(subject, threads)
-  const taken = collected.steps.filter(
-    (step) => (step.do === 'measure' || step.do === 'interleave') && step.latencyNs.has(id),
-  )
-  // a plan measures flat out first, then at the rate
-  const steps = rateHz > 0 ? taken.slice(-1) : taken
+  const steps = stepsOf(collected, id, rateHz, preset)
   return {
     latencyNs: joined(steps.map((step) => step.latencyNs.get(id)!)),
     startNs: joined(steps.map((step) => inferenceStarts(step, id))),
@@ -34,13 +32,31 @@ export function timedLatency(
 }
 
 /** Raw latencies alone. */
-export function rawLatency(
-  collected: Collected,
-  subject: string,
-  threads: number,
-  rateHz: number,
-): Float64Array {
-  return timedLatency(collected, subject, threads, rateHz).latencyNs
+export function rawLatency(...measured: Parameters<typeof timedLatency>): Float64Array {
+  return timedLatency(...measured).latencyNs
+}
+
+/** A plan measures flat out first, then at the rate, in as many windows as its preset has. */
+function stepsOf(collected: Collected, id: string, rateHz: number, preset: Preset): CollectedStep[] {
+  const taken = collected.steps.filter(
+    (step) => (step.do === 'measure' || step.do === 'interleave') && step.latencyNs.has(id),
+  )
+  return rateHz > 0 ? taken.slice(-presets[preset].windows) : taken
+}
+
+/** The mean of each window, where the preset has several: its steps, whole turns of them, one after another. */
+function windowsOf(steps: readonly CollectedStep[], id: string, preset: Preset): Latency['windows'] {
+  const { windows } = presets[preset]
+  // a run that was cut short has no whole windows
+  if (windows === 1 || steps.length === 0 || steps.length % windows !== 0) return undefined
+  const each = steps.length / windows
+  const meanNs = Array.from({ length: windows }, (_, window) => {
+    const latencyNs = joined(
+      steps.slice(window * each, (window + 1) * each).map((step) => step.latencyNs.get(id)!),
+    )
+    return latencyNs.reduce((sum, ns) => sum + ns, 0) / latencyNs.length
+  })
+  return { medianNs: median(meanNs), meanNs }
 }
 
 /** The row of figures; a percentile that the count does not support is null, an interval that it does not support too. */
@@ -49,14 +65,17 @@ export function latencyOf(
   subject: string,
   threads: number,
   rateHz: number,
+  preset: Preset = 'standard',
 ): Latency | null {
-  const artifact = collected.artifacts.get(artifactId(subject, threads))
-  const { latencyNs, startNs } = timedLatency(collected, subject, threads, rateHz)
+  const id = artifactId(subject, threads)
+  const artifact = collected.artifacts.get(id)
+  const { latencyNs, startNs } = timedLatency(collected, subject, threads, rateHz, preset)
   const row = summary(latencyNs, artifact?.firstNs ?? null)
   if (!row) return null
   const unless = (name: PercentileName, value: number) => (row.unsupported.includes(name) ? null : value)
   const warmup = artifact && artifact.warmupNs.length > 0 ? summary(artifact.warmupNs) : null
   const { state, slopePerMinute, sentence } = steadiness(latencyNs, startNs)
+  const windows = windowsOf(stepsOf(collected, id, rateHz, preset), id, preset)
   return {
     p50Ns: row.p50Ns,
     p90Ns: unless('p90', row.p90Ns),
@@ -69,6 +88,7 @@ export function latencyOf(
     intervals: row.intervals,
     outliers: countOutliers(latencyNs),
     steady: { state, slopePerMinute, sentence },
+    ...(windows ? { windows } : {}),
   }
 }
 

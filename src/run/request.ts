@@ -3,6 +3,7 @@ import { type Scheme, schemes } from '../artifact/manifest.ts'
 import { EdgewrightError } from '../error.ts'
 import type { CalibrationCacheOptions } from '../compile/calibration-cache.ts'
 import type { Recipe, RecipeInput } from '../compile/recipe.ts'
+import type { Preset } from '../measure/presets.ts'
 import { type Budget, parseBudget } from './budget.ts'
 import { type Config, readConfig } from './config.ts'
 import type { ConnectionOptions } from './open-device.ts'
@@ -33,7 +34,7 @@ export interface RunRequest {
   readonly threads: readonly number[]
   readonly affinity: readonly number[]
   readonly rateHz: number
-  readonly preset: 'quick' | 'standard'
+  readonly preset: Preset
   readonly report: string | undefined
   readonly budgets: readonly Budget[]
   readonly connection: ConnectionOptions
@@ -63,7 +64,7 @@ export interface RunChoices {
   readonly threads: readonly number[] | undefined
   readonly affinity: readonly number[]
   readonly rateHz: number
-  readonly preset: 'quick' | 'standard' | undefined
+  readonly preset: Preset | undefined
   readonly report: string | undefined
   readonly budgets: readonly string[]
   readonly edgetpuCompiler: string | undefined

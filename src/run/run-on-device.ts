@@ -212,8 +212,8 @@ function resultOf(input: ResultInput): RunResult {
   const { wanted, device, board, compiled, tools, measured, parity, threads, request, prepared } = input
   const { collected, files } = measured.executed
   const model = compiled.manifest.files.find((file) => file.path === compiled.manifest.model)!
-  const float = latencyOf(collected, 'float', threads, request.rateHz)
-  const int8 = latencyOf(collected, 'int8', threads, request.rateHz)
+  const float = latencyOf(collected, 'float', threads, request.rateHz, request.preset)
+  const int8 = latencyOf(collected, 'int8', threads, request.rateHz, request.preset)
   const speedup = float && int8 ? float.p50Ns / int8.p50Ns : null
   const accuracy = accuracyOf(compiled)
   const { scheme } = compiled.manifest
@@ -328,7 +328,7 @@ function keepRaw({
       schema: 1,
       artifact,
       device: wanted.device,
-      ns: [...rawLatency(measured.executed.collected, artifact, threads, request.rateHz)],
+      ns: [...rawLatency(measured.executed.collected, artifact, threads, request.rateHz, request.preset)],
     }
     return path
   }

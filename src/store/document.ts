@@ -35,7 +35,14 @@ export const latencySchema = z
     count: z.number().int().positive(),
     firstNs: nanoseconds.nullable().describe('The session’s first inference; in no other figure.'),
     warmup: z
-      .object({ meanNs: nanoseconds, count: z.number().int().positive() })
+      .object({
+        meanNs: nanoseconds,
+        count: z.number().int().positive(),
+        untilSteady: z
+          .object({ seconds: z.number().nonnegative(), steady: z.boolean() })
+          .optional()
+          .describe('How long the board was kept busy before, and whether latency held its level then.'),
+      })
       .nullable()
       .optional()
       .describe('Inferences before those that are measured; in no other figure.'),
@@ -53,6 +60,10 @@ export const latencySchema = z
         sentence: z.string(),
       })
       .optional(),
+    windows: z
+      .object({ medianNs: nanoseconds, meanNs: z.array(nanoseconds) })
+      .optional()
+      .describe('The mean of each window of the preset tiny, and the median of them.'),
   })
   .describe(
     'Per-inference time around the runtime’s own call. A percentile is null where too few inferences support it.',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodePlan } from '../../src/measure/encode-plan.ts'
 import type { PlanArtifact, PlanStep } from '../../src/measure/plan.ts'
-import { memoryPlan, presets, standardPlan } from '../../src/measure/standard-plan.ts'
+import { busyPlan, memoryPlan, presets, standardPlan } from '../../src/measure/standard-plan.ts'
 
 const float = { id: 'float', library: '/l', model: '/f.onnx' }
 const int8 = { id: 'int8', library: '/l', model: '/i.onnx' }
@@ -98,5 +98,42 @@ test('a plan that the runner would refuse is not sent', () => {
   assert.throws(
     () => encodePlan({ ...plan, artifacts: [{ ...plan.artifacts[0]!, inputs: ['x'.repeat(2 << 20)] }] }),
     refused,
+  )
+})
+
+test('tiny measures in five windows of at least ten seconds and ten inferences each, also at a rate', () => {
+  const windows = (rateHz: number) =>
+    standardPlan({ subjects: [int8], threads: [1], preset: 'tiny', rateHz }).steps.filter(
+      (step) => step.do === 'measure' && step.rateHz === rateHz,
+    )
+  for (const rateHz of [0, 10]) {
+    assert.equal(windows(rateHz).length, 5)
+    for (const step of windows(rateHz))
+      assert.ok(step.do === 'measure' && step.minSeconds >= 10 && step.minCount >= 10)
+  }
+  const { steps } = standardPlan({ subjects: [float, int8], threads: [1], preset: 'tiny' })
+  assert.equal(steps.filter((step) => step.do === 'interleave').length, 5)
+})
+
+test('sustained takes half an hour in all, however many are compared', () => {
+  for (const subjects of [[int8], [float, int8]]) {
+    const { steps } = standardPlan({ subjects, threads: [1], preset: 'sustained' })
+    const seconds = steps
+      .filter((step) => step.do === 'measure' || step.do === 'interleave')
+      .map((step) => step.minSeconds * subjects.length)
+    assert.deepEqual(seconds, [1800])
+  }
+})
+
+test('what warms a board up does as the measurement does, for as long as was asked', () => {
+  const { steps, artifacts } = busyPlan({ subjects: [float, int8], threads: [1, 2], preset: 'sustained' }, 30)
+  assert.deepEqual(
+    artifacts.map(({ id }) => id),
+    ['float-t2', 'int8-t2'],
+  )
+  const seconds = steps.filter((step) => step.do === 'measure').map(({ maxSeconds }) => maxSeconds)
+  assert.equal(
+    seconds.reduce((sum, each) => sum + each, 0),
+    30,
   )
 })

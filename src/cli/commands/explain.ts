@@ -27,7 +27,7 @@ export const explain: Command = {
     preset: {
       type: 'string',
       describe:
-        'Of the compile fast, balanced or best; of the measurement quick or standard; or both: best,standard',
+        'Of the compile fast, balanced or best; of the measurement quick, standard, sustained or tiny; or both: best,standard',
     },
     ...deviceOptions,
     ...modelOptions,

@@ -15,6 +15,7 @@ import { shapeNote, type Unit, unitsOf } from '../../compile/explain/units.ts'
 import type { Recipe } from '../../compile/recipe.ts'
 import { ensureBlobBytes } from '../../deploy/blobs.ts'
 import { installRelease } from '../../deploy/release.ts'
+import type { Preset } from '../../measure/presets.ts'
 import { artifactId, standardPlan, type Subject } from '../../measure/standard-plan.ts'
 import type { Progress } from '../../progress.ts'
 import type { Latency, RunResult } from '../../store/document.ts'
@@ -41,7 +42,7 @@ export interface ExplainRequest {
   readonly profile: string | undefined
   readonly target: string | undefined
   readonly threads: number
-  readonly preset: 'quick' | 'standard'
+  readonly preset: Preset
   readonly out: string
   readonly connection: ConnectionOptions
 }
