@@ -117,7 +117,7 @@ const conditionsSchema = z
     preset: z.string(),
     startedAt: z.string(),
     endedAt: z.string(),
-    measuredWith: z.enum(['runner', 'in-process']),
+    measuredWith: z.enum(['runner', 'in-process', 'trtexec']),
     emulated: z
       .string()
       .nullable()
@@ -168,7 +168,10 @@ const quantity = z.object({
 export const energySchema = z.object({
   value: z.number().nonnegative().nullable().describe('Microjoules per inference, idle included.'),
   reason: z.string().nullable().describe('Why there is no value.'),
-  reasonCode: z.string().optional().describe('The same for programs, e.g. `no-sensor`, `wrong-label`, `stuck`, `flat`.'),
+  reasonCode: z
+    .string()
+    .optional()
+    .describe('The same for programs, e.g. `no-sensor`, `wrong-label`, `stuck`, `flat`.'),
   uncertainty: z.number().nonnegative().nullable().optional(),
   dynamic: quantity.nullable().optional().describe('Above what the board takes idle.'),
   measured: z
@@ -192,7 +195,9 @@ export const energySchema = z.object({
       uncertaintyParts: z
         .object({ scatter: z.number(), unseen: z.number(), sensor: z.number() })
         .optional()
-        .describe('Of the uncertainty, in microjoules: the samples’ scatter, peaks that none of them met, the sensor.'),
+        .describe(
+          'Of the uncertainty, in microjoules: the samples’ scatter, peaks that none of them met, the sensor.',
+        ),
     })
     .optional(),
 })
@@ -201,6 +206,25 @@ const operatorTime = z.object({
   operator: z.string().describe('As the runtime names it, e.g. Conv, QLinearConv.'),
   meanNs: nanoseconds.describe('Per inference, all calls together.'),
   calls: z.number().int().positive(),
+})
+
+/** An engine that TensorRT built on the board, measured in turns with the others of its row. */
+const engineSchema = z.object({
+  role: z.enum(['artifact', 'baseline']),
+  precision: z.enum(['int8', 'fp16', 'fp32']),
+  bytes,
+  cached: z.boolean().describe('It stood on the board already.'),
+  buildSeconds: z.number().nonnegative().nullable().describe('As trtexec said; null where cached.'),
+  command: z.string().describe('How trtexec was asked to build it.'),
+  latency: latencySchema.nullable(),
+  parts: z
+    .object({
+      computeNs: nanoseconds.nullable(),
+      toDeviceNs: nanoseconds.nullable(),
+      fromDeviceNs: nanoseconds.nullable(),
+      enqueueNs: nanoseconds.nullable(),
+    })
+    .describe('Medians. Latency is the first three together; enqueueing overlaps with them.'),
 })
 
 const resultSchema = z.object({
@@ -260,6 +284,12 @@ const resultSchema = z.object({
   fidelity: fidelitySchema
     .optional()
     .describe('Where the artifact differs from float; with the first result of an artifact only.'),
+  engines: z
+    .array(engineSchema)
+    .optional()
+    .describe(
+      'TensorRT only: the artifact’s engine and float engines of the same network; `baseline` is the fastest of these.',
+    ),
   search: searchSchema.optional().describe('With the first result of an artifact only.'),
   constraints: z
     .array(z.object({ id: z.string(), sentence: z.string(), basis: z.string(), source: z.array(z.string()) }))
