@@ -16,7 +16,9 @@ export interface EnergyPlanRequest {
   /** 0: flat out. */
   readonly rateHz: number
   readonly durations: EnergyDurations
-  readonly meters: readonly PlanMeter[]
+  /** On the board; none where a meter beside it measures. */
+  readonly meters?: readonly PlanMeter[]
+  readonly marker?: string
   readonly sensors: Plan['sensors']
 }
 
@@ -27,7 +29,8 @@ const settleSeconds = 1
 const warmupSeconds = 0.8
 
 /** Idle, each artifact twice, idle again; meters and marker only where it is measured. */
-export function energyPlan({ artifacts, rateHz, durations, meters, sensors }: EnergyPlanRequest): Plan {
+export function energyPlan(request: EnergyPlanRequest): Plan {
+  const { artifacts, rateHz, durations, meters = [], marker, sensors } = request
   const periodMs = Math.max(...meters.map((meter) => meter.periodMs), 0)
   const least = (samplesPerWindow * periodMs) / 1000
   const idle: PlanStep[] = [
@@ -57,6 +60,7 @@ export function energyPlan({ artifacts, rateHz, durations, meters, sensors }: En
     sensors,
     sensorPeriodMs: 1000,
     meters,
+    ...(marker === undefined ? {} : { marker }),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Collected } from '../measure/collect.ts'
-import { energyPerInference, type EnergyFigure } from '../measure/energy.ts'
+import { type EnergyFigure, type EnergyInput, energyPerInference } from '../measure/energy.ts'
 import { type EnergyDurations, energyPlan, energyWindows, meterPeriodMs } from '../measure/energy-plan.ts'
 import type { Plan } from '../measure/plan.ts'
 import { metersOf, powerSeries, type PowerSeries } from '../measure/power/series.ts'
@@ -84,57 +84,77 @@ export async function measureEnergy(
   request: EnergyRequest,
   progress: Progress,
 ): Promise<EnergyPhase> {
-  const { subjects, threads, rateHz } = request
-  progress.stage('energy', `${source.name} on ${board.device.name}`)
-  const meters = metersOf(source, meterPeriodMs(choice.sampleHz, request.medianNs, rateHz))
+  const meters = metersOf(source, meterPeriodMs(choice.sampleHz, request.medianNs, request.rateHz))
+  const { collected } = await runEnergyPhase(board, tools, request, { meters }, source.name, progress)
+  const series = powerSeries(collected.meters, source)
+  return {
+    ...energiesOf(collected, { series, sync: { kind: 'same-clock', boundNs: 0 }, ...source }, request),
+    power: { collected, source, series },
+  }
+}
+
+/** The phase itself, with the board's own meters, or with the marker that a meter beside the board looks at. */
+export async function runEnergyPhase(
+  board: OpenedBoard,
+  tools: Provisioned,
+  request: EnergyRequest,
+  meters: Pick<Plan, 'meters' | 'marker'>,
+  by: string,
+  progress: Progress,
+): Promise<{ readonly collected: Collected; readonly plan: Plan }> {
+  const { subjects, threads, rateHz, sensors, preset } = request
+  progress.stage('energy', `${by} on ${board.device.name}`)
+  const plan = energyPlan({
+    artifacts: subjects.map((subject) => memoryPlan(request, subject, threads).artifacts[0]!),
+    rateHz,
+    durations: durations[preset],
+    sensors,
+    ...meters,
+  })
   const { collected } = await execute(
     board,
     tools,
-    {
-      files: new Map(),
-      fetch: [],
-      plan: () =>
-        energyPlan({
-          artifacts: subjects.map((subject) => memoryPlan(request, subject, threads).artifacts[0]!),
-          rateHz,
-          durations: durations[request.preset],
-          meters,
-          sensors: request.sensors,
-        }),
-    },
+    { files: new Map(), fetch: [], plan: () => plan },
     progress,
   )
-  const series = powerSeries(collected.meters, source)
+  return { collected, plan }
+}
+
+/** What power was measured with, on the board or beside it. */
+export interface MeasuredPower extends Pick<EnergyInput, 'series' | 'sync' | 'limitMilliW'> {
+  readonly name: string
+  readonly scope: NonNullable<Energy['measured']>['scope']
+  readonly covers: string
+}
+
+/** Figures, or reasons, by subject of a run of an energy plan. */
+export function energiesOf(
+  collected: Collected,
+  power: MeasuredPower,
+  { subjects, threads, rateHz }: Pick<EnergyRequest, 'subjects' | 'threads' | 'rateHz'>,
+): Pick<EnergyPhase, 'bySubject' | 'notes'> {
   const notes: string[] = []
   const bySubject = new Map<string, Energy>()
   for (const { id } of subjects) {
     const windows = energyWindows(collected, artifactId(id, threads), rateHz)
-    const outcome =
-      windows &&
-      energyPerInference({
-        ...windows,
-        series,
-        sync: { kind: 'same-clock', boundNs: 0 },
-        limitMilliW: source.limitMilliW,
-      })
-    if (outcome?.state === 'measured') notes.push(...outcome.notes)
-    bySubject.set(
-      id,
-      outcome === null
-        ? noEnergy('cut-short', 'The run ended before power was measured.')
-        : outcome.state === 'none'
-          ? noEnergy(outcome.code, outcome.reason, source)
-          : energyOf(outcome.figure, source, rateHz),
-    )
+    if (windows === null) {
+      bySubject.set(id, noEnergy('cut-short', 'The run ended before power was measured.'))
+      continue
+    }
+    const outcome = energyPerInference({ ...windows, ...power })
+    if (outcome.state === 'measured') {
+      notes.push(...outcome.notes)
+      bySubject.set(id, energyOf(outcome.figure, power, rateHz))
+    } else bySubject.set(id, noEnergy(outcome.code, `${power.name}: ${outcome.reason}`))
   }
-  return { bySubject, notes: [...new Set(notes)], power: { collected, source, series } }
+  return { bySubject, notes: [...new Set(notes)] }
 }
 
-export function noEnergy(code: string, reason: string, source?: PowerSource): Energy {
-  return { value: null, reasonCode: code, reason: source ? `${source.name}: ${reason}` : reason }
+export function noEnergy(code: string, reason: string): Energy {
+  return { value: null, reasonCode: code, reason }
 }
 
-function energyOf(figure: EnergyFigure, source: PowerSource, rateHz: number): Energy {
+function energyOf(figure: EnergyFigure, power: MeasuredPower, rateHz: number): Energy {
   const { parts } = figure
   return {
     value: figure.totalUj,
@@ -142,10 +162,10 @@ function energyOf(figure: EnergyFigure, source: PowerSource, rateHz: number): En
     uncertainty: figure.uncertaintyUj,
     dynamic: { value: figure.dynamicUj, uncertainty: figure.dynamicUncertaintyUj },
     measured: {
-      source: source.name,
-      scope: source.scope,
-      covers: source.covers,
-      sync: 'same-clock',
+      source: power.name,
+      scope: power.scope,
+      covers: power.covers,
+      sync: power.sync.kind,
       syncBoundNs: figure.syncBoundNs,
       sampleHz: figure.sampleHz,
       samples: figure.samples,
