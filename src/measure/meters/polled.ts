@@ -87,10 +87,18 @@ interface Readings {
   uncertaintyMilliW: number[]
   boundNs: number
   overloads: number
+  firstOverloadNs: number | null
 }
 
 function emptySeries(): Readings {
-  return { atNs: [], milliW: [], uncertaintyMilliW: [], boundNs: 0, overloads: 0 }
+  return {
+    atNs: [],
+    milliW: [],
+    uncertaintyMilliW: [],
+    boundNs: 0,
+    overloads: 0,
+    firstOverloadNs: null,
+  }
 }
 
 async function read(link: SerialLink, polled: PolledModel) {
@@ -116,7 +124,9 @@ function keep(
   series.milliW.push(reading.volts * reading.amps * 1000)
   series.uncertaintyMilliW.push(reading.uncertaintyWatts * 1000)
   series.boundNs = Math.max(series.boundNs, (reading.receivedNs - oldest) / 2)
-  if (reading.overload) series.overloads++
+  if (!reading.overload) return
+  series.overloads++
+  series.firstOverloadNs ??= series.atNs.at(-1)!
 }
 
 function finish(readings: Readings, model: string, lost: string | null): MeterSeries {
@@ -137,6 +147,8 @@ function finish(readings: Readings, model: string, lost: string | null): MeterSe
     edges: [],
     gaps: [],
     overloads: readings.overloads,
+    firstOverloadNs: readings.firstOverloadNs,
+    timeBase: 'host',
     lost,
   }
 }

@@ -47,6 +47,7 @@ export interface Ppk2Decoder {
   /** Words of no range: left out of every mean. */
   readonly invalid: number
   readonly overloads: number
+  readonly firstOverload: number | null
   readonly gaps: readonly Ppk2Gap[]
   readonly edges: readonly Ppk2Edge[]
   /** Edges beyond those that are kept: the pin is no marker. */
@@ -82,6 +83,7 @@ export function createPpk2Decoder(
   let samples = 0
   let invalid = 0
   let overloads = 0
+  let firstOverload: number | null = null
   let expected = -1
   let suspected = -1
   let agreeing = 0
@@ -101,7 +103,10 @@ export function createPpk2Decoder(
     if (range > topRange) invalid++
     else {
       const amps = filtered(range, amperes(range, (word & 0x3fff) * 4))
-      if (amps > maxAmps) overloads++
+      if (amps > maxAmps) {
+        overloads++
+        firstOverload ??= index
+      }
       samples++
       bins.add(index, amps, typicalAccuracy[range]! * Math.abs(amps) + resolutionAmps[range]!)
     }
@@ -196,6 +201,9 @@ export function createPpk2Decoder(
     },
     get overloads() {
       return overloads
+    },
+    get firstOverload() {
+      return firstOverload
     },
     gaps,
     edges,

@@ -241,6 +241,8 @@ function seriesOf(
       samples: samples + 64 * time.lostCycles[i]!,
     })),
     overloads: decoder.overloads,
+    firstOverloadNs: decoder.firstOverload === null ? null : time.at(decoder.firstOverload),
+    timeBase: 'host',
     lost: decoder.outOfStep ? 'what it sends is not a stream of samples' : lost,
   }
 }

@@ -32,8 +32,11 @@ export interface MeterSeries {
   readonly edges: readonly MeterEdge[]
   /** Where samples are missing, and how many: nothing is filled in. */
   readonly gaps: readonly { readonly atNs: number; readonly samples: number }[]
-  /** Samples beyond what the meter can measure: a series that has any gives no figure. */
+  /** Samples beyond what the meter can measure; what comes after the first is not to be trusted. */
   readonly overloads: number
+  readonly firstOverloadNs: number | null
+  /** `own`: times count from a zero of the recording's own, so that only an edge puts them on a clock. */
+  readonly timeBase: 'host' | 'own'
   /** Why it ended before it was stopped; what is here was measured before that. */
   readonly lost: string | null
 }
