@@ -15,6 +15,8 @@ import { execute, type Executed, follow } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
 import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
 import { provision, type Provisioned } from './provision.ts'
+import { benchEngine } from './tensorrt/bench-engine.ts'
+import { trtexecOf } from './tensorrt/wishes.ts'
 import { openSubject, staticModel, type Subject } from './subject.ts'
 
 export interface BenchRequest {
@@ -47,7 +49,7 @@ export interface Bench {
   }
   readonly device: string
   readonly profile: string
-  readonly runtime: Provisioned['runtime']
+  readonly runtime: NonNullable<RunResult['runtime']>
   readonly rows: readonly BenchRow[]
   readonly conditions: NonNullable<RunResult['conditions']>
   /** By thread count, in the order of `rows`. */
@@ -60,6 +62,8 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
   const board = await openBoard(request.device, undefined, request.connection, progress)
   const { device, profile } = board
   try {
+    if (subject.kind === 'artifact' && trtexecOf(subject.manifest))
+      return await benchEngine(board, subject, request, progress)
     const { engine, place } = await placing(subject, request, progress)
     const accelerated = subject.kind === 'artifact' && subject.manifest.target === 'edgetpu'
     const tools = await provision(device, engine, progress, accelerated ? 'edgetpu' : null)

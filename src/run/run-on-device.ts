@@ -20,6 +20,8 @@ import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
 import { provision, type Provisioned } from './provision.ts'
 import type { DeviceRequest, RunRequest } from './request.ts'
 import type { RawFiles } from './run.ts'
+import { runEngines } from './tensorrt/run-engines.ts'
+import { trtexecOf } from './tensorrt/wishes.ts'
 import { type VerdictInput, verdictOf, verdictWarnings } from './verdict.ts'
 
 /** Samples whose outputs are compared between board and host. */
@@ -54,6 +56,31 @@ export async function runOnDevice(
     )
     const compiled = await compileOnce(prepared, board, request, compiledBefore, progress)
     const fidelity = request.report ? await fidelityOf(compiled, prepared, board, progress) : undefined
+    const common = { wanted, device, board, compiled, raw, prepared }
+    if (trtexecOf(compiled.manifest)) {
+      progress.stage('deploy', device.name)
+      const release = await installRelease(device, compiled.folder, { name: prepared.source.name, progress })
+      const survey = await surveyBoard(device, progress.signal)
+      const engines = await runEngines(
+        { opened, board, compiled, prepared, release, request, survey },
+        progress,
+      )
+      return [
+        engines.finish(
+          resultOf({
+            ...common,
+            fidelity,
+            tools: engines,
+            measured: engines,
+            parity: engines.parity,
+            threads: 1,
+            survey,
+            request: { ...request, rateHz: 0, affinity: [] },
+            warnings: progress.warnings.slice(warned),
+          }),
+        ),
+      ]
+    }
     const tools = await provision(
       device,
       board.target.engine,
@@ -79,10 +106,7 @@ export async function runOnDevice(
     const parity = await measureParity(compiled, inputs, measured.executed.files)
     return request.threads.map((threads) =>
       resultOf({
-        wanted,
-        device,
-        board,
-        compiled,
+        ...common,
         fidelity: threads === request.threads[0] ? fidelity : undefined,
         tools,
         measured,
@@ -90,8 +114,6 @@ export async function runOnDevice(
         threads,
         survey,
         request,
-        raw,
-        prepared,
         warnings: progress.warnings.slice(warned),
       }),
     )
@@ -197,7 +219,7 @@ interface ResultInput {
   readonly compiled: Compiled
   /** With the first thread count only. */
   readonly fidelity: RunResult['fidelity']
-  readonly tools: Provisioned
+  readonly tools: { readonly runtime: RunResult['runtime'] }
   readonly measured: Measured
   readonly parity: RunResult['parity']
   readonly threads: number

@@ -10,41 +10,20 @@ import type { MeasuredEngines, Turn } from './measure.ts'
  * @param ids names of the engines, in their order
  */
 export function collectedOf(measured: MeasuredEngines, ids: readonly string[]): Collected {
-  const { turns } = measured
+  const { turns, sensors } = measured
+  const steps = turns.map((turn, index) => stepOf(turn, index, artifactId(ids[turn.engine]!, 1)))
   const artifacts = new Map<string, CollectedArtifact>()
-  const latencyNs = new Map<string, Float64Array>()
-  const batches = new Map<string, readonly { readonly atNs: number; readonly from: number }[]>()
-  for (const [index, name] of ids.entries()) {
+  for (const [engine, name] of ids.entries()) {
     const id = artifactId(name, 1)
-    const own = turns.filter(({ engine }) => engine === index)
-    const samples = Float64Array.from(own.flatMap(({ times }) => times.map((time) => time.latencyNs)))
-    artifacts.set(id, {
-      id,
-      loaded: null,
-      firstNs: null,
-      warmupNs: new Float64Array(),
-      latencyNs: samples,
-    })
-    latencyNs.set(id, samples)
-    batches.set(id, batchesOf(own))
-  }
-  const count = [...latencyNs.values()].reduce((sum, samples) => sum + samples.length, 0)
-  const step: CollectedStep = {
-    index: 0,
-    do: ids.length > 1 ? 'interleave' : 'measure',
-    startNs: turns[0]?.startNs ?? 0,
-    elapsedNs: (turns.at(-1)?.endNs ?? 0) - (turns[0]?.startNs ?? 0),
-    count,
-    inferred: 0,
-    latencyNs,
-    batches,
+    const latencyNs = Float64Array.from(timesOf(measured, engine), (time) => time.latencyNs)
+    artifacts.set(id, { id, loaded: null, firstNs: null, warmupNs: new Float64Array(), latencyNs })
   }
   return {
     measuredBy: 'runner',
     runner: null,
     artifacts,
-    steps: [step],
-    sensors: measured.sensors,
+    steps,
+    sensors,
     meters: [],
     operators: [],
     memory: [],
@@ -55,26 +34,22 @@ export function collectedOf(measured: MeasuredEngines, ids: readonly string[]): 
 }
 
 /**
- * Every inference is a batch of its own: trtexec says when each began. Its clock starts when it starts to time, which is
- * after it loaded the engine: the last inference is taken to have ended when the process did.
+ * A turn as a step; every inference is a batch of its own, for trtexec says when each began. Its clock starts when it
+ * begins to time, after the engine was loaded: the last inference is taken to have ended when the process did.
  */
-function batchesOf(turns: readonly Turn[]): { atNs: number; from: number }[] {
-  const batches: { atNs: number; from: number }[] = []
-  for (const { endNs, times } of turns) {
-    const last = times.at(-1)
-    if (!last) continue
-    const originNs = endNs - (last.startNs + last.latencyNs)
-    for (const time of times) batches.push({ atNs: originNs + time.startNs, from: batches.length })
+function stepOf({ startNs, endNs, times }: Turn, index: number, id: string): CollectedStep {
+  const last = times.at(-1)
+  const originNs = last ? endNs - (last.startNs + last.latencyNs) : startNs
+  return {
+    index,
+    do: 'measure',
+    startNs,
+    elapsedNs: endNs - startNs,
+    count: times.length,
+    inferred: 0,
+    latencyNs: new Map([[id, Float64Array.from(times, (time) => time.latencyNs)]]),
+    batches: new Map([[id, times.map((time, from) => ({ atNs: originNs + time.startNs, from }))]]),
   }
-  return batches
-}
-
-/** What the latency is made of, medians in nanoseconds. */
-export interface LatencyParts {
-  readonly computeNs: number
-  readonly toDeviceNs: number
-  readonly fromDeviceNs: number
-  readonly enqueueNs: number
 }
 
 export function timesOf({ turns }: MeasuredEngines, engine: number): InferenceTime[] {
