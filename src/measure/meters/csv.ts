@@ -88,17 +88,18 @@ export async function readCsvRecording(
   let clock: 'wall' | 'monotonic' | null = null
   let level: boolean | null = null
   let latestNs = Number.NEGATIVE_INFINITY
-  const records = createReadStream(path).pipe(
-    parse({
-      bom: true,
-      comment: '#',
-      relax_column_count: true,
-      relax_quotes: true,
-      skip_empty_lines: true,
-      trim: true,
-      max_record_size: 65_536,
-    }),
-  )
+  const records = parse({
+    bom: true,
+    comment: '#',
+    relax_column_count: true,
+    relax_quotes: true,
+    skip_empty_lines: true,
+    trim: true,
+    max_record_size: 65_536,
+  })
+  const bytes = createReadStream(path)
+  bytes.on('error', (error) => records.destroy(error))
+  bytes.pipe(records)
   let line = 0
   try {
     for await (const record of records as AsyncIterable<string[]>) {
@@ -132,6 +133,8 @@ export async function readCsvRecording(
   } catch (error) {
     if (error instanceof EdgewrightError) throw error
     throw meterFailed(path, 'The recording cannot be read.', (error as Error).message)
+  } finally {
+    bytes.destroy()
   }
   if (columns === null) throw meterFailed(path, 'The recording has no heading.', `${line} lines`)
   if (recording.length === 0) throw meterFailed(path, 'The recording holds no samples.', `${line} lines`)
