@@ -1,6 +1,7 @@
 import { EdgewrightError } from '../error.ts'
 import type { Recipe, RecipeInput } from '../compile/recipe.ts'
 import type { Preset } from '../measure/presets.ts'
+import type { EnergyChoice } from '../run/energy.ts'
 import { type Arguments, number, text, texts } from './command.ts'
 
 /** `--shape name=1,3,224,224`, repeated. */
@@ -50,6 +51,23 @@ export function rateHzOf(args: Arguments): number {
       hint: 'Write --rate 10/s.',
     })
   return Number(match[1])
+}
+
+/** `--energy`, `--no-energy`, `--rail`, `--sample-rate`. */
+export function energyOf(args: Arguments): EnergyChoice {
+  const sampleHz = number(args, 'sample-rate') ?? 20
+  if (!(sampleHz >= 1 && sampleHz <= 100))
+    throw new EdgewrightError('USAGE', 'Power is sampled 1 to 100 times a second.', {
+      where: '--sample-rate',
+      saw: String(sampleHz),
+      hint: 'A meter beside the board samples faster: see docs/measuring.md.',
+    })
+  const asked = args['energy']
+  return {
+    wanted: asked === true ? 'on' : asked === false ? 'off' : 'auto',
+    rail: text(args, 'rail'),
+    sampleHz,
+  }
 }
 
 /** Values of `--preset` by what they are about; the two share no word, so that `run` takes one of each. */

@@ -86,4 +86,13 @@ export const measureOptions = {
   },
   rate: { type: 'string', describe: 'Fixed rate in place of flat out: 10/s' },
   affinity: { type: 'string', describe: 'CPUs to pin to: 0,1' },
+  energy: {
+    type: 'boolean',
+    describe: 'Energy per inference, in a phase of its own; default: with every preset but quick (--no-energy: not)',
+  },
+  rail: {
+    type: 'string',
+    describe: 'The power rail that stands for the board, by label or id (edgewright devices probe lists them), or pmic',
+  },
+  'sample-rate': { type: 'number', describe: 'Samples of power a second, at most 100 (default 20)' },
 } as const satisfies Record<string, Options>

@@ -1,4 +1,5 @@
 import type { RunDocument, RunResult } from '../store/document.ts'
+import { energyCell, energyText } from './energy-text.ts'
 import {
   formatBytes,
   formatDb,
@@ -134,12 +135,24 @@ const columns: readonly Column[] = [
     float: ({ baseline }) => bytesOr(baseline?.memory?.peakRssBytes),
     int8: ({ memory }) => bytesOr(memory?.peakRssBytes),
   },
+  {
+    title: 'energy',
+    align: 'right',
+    priority: 4,
+    float: (result) => boardEnergy(result, result.baseline?.energy),
+    int8: (result) => boardEnergy(result, result.energy),
+  },
 ]
 
 /** An emulator's times are no board's: they stay in the document, out of the table. */
 function boardTime({ conditions }: RunResult, ns: number | null | undefined, name: string): string {
   if (!conditions?.emulated) return time(ns)
   return name === 'p50' ? 'emulated' : ''
+}
+
+function boardEnergy({ conditions }: RunResult, energy: RunResult['energy'] | undefined): string {
+  const cell = energyCell(energy)
+  return conditions?.emulated && cell !== '' ? 'emulated' : cell
 }
 
 function table(results: readonly RunResult[], width: number, paint: Paint): string[] {
@@ -194,6 +207,7 @@ function notes(result: RunResult, width: number, paint: Paint): string[] {
   for (const [fact, style] of [
     [accuracyText(result), undefined],
     [parityText(result), result.parity?.ok === false ? 'yellow' : undefined],
+    [energyText(result), undefined],
     [result.runtime ? printable(`${result.runtime.name} ${result.runtime.version}`) : '', 'dim'],
   ] as const)
     if (fact !== '') say(fact, style)

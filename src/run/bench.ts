@@ -9,8 +9,10 @@ import type { Preset } from '../measure/presets.ts'
 import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
 import { formatBytes, formatNs } from '../report/format.ts'
-import type { Latency, OperatorTime, RunResult } from '../store/document.ts'
+import { energyCell, measuredText } from '../report/energy-text.ts'
+import type { Energy, Latency, OperatorTime, RunResult } from '../store/document.ts'
 import { conditionsOf, surveyBoard } from './conditions.ts'
+import { defaultEnergy, type EnergyChoice, measureEnergies, noEnergy } from './energy.ts'
 import { execute, type Executed, follow } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
 import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
@@ -28,6 +30,8 @@ export interface BenchRequest {
   readonly rateHz: number
   readonly preset: Preset
   readonly operators: boolean
+  /** Absent: with every preset but quick, where the board has a sensor. */
+  readonly energy?: EnergyChoice
   /** A run to collect in place of a new one. */
   readonly attach: string | undefined
   readonly connection: ConnectionOptions
@@ -37,6 +41,7 @@ export interface BenchRow {
   readonly threads: number
   readonly latency: Latency | null
   readonly peakRssBytes: number | null
+  readonly energy: Energy
   readonly operators: readonly OperatorTime[]
 }
 
@@ -83,6 +88,14 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       : await measure(board, tools, planned, survey.sensors, request, progress)
     const threads = request.attach ? threadsIn(executed.collected) : request.threads
     const rows: BenchRow[] = []
+    const energies = await measureEnergies(
+      board,
+      tools,
+      request.attach ? { ...defaultEnergy, wanted: 'off' } : (request.energy ?? defaultEnergy),
+      { ...request, threads, subjects: [planned], sensors: survey.sensors },
+      (id, count) => latencyOf(executed.collected, id, count, 0, request.preset)?.p50Ns ?? null,
+      progress,
+    )
     for (const count of threads) {
       progress.stage('memory', `${count} threads`)
       const alone = await execute(
@@ -95,6 +108,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
         threads: count,
         latency: latencyOf(executed.collected, 'model', count, request.rateHz, request.preset),
         peakRssBytes: alone.collected.peakRssBytes,
+        energy: energies.get(count)?.bySubject.get('model') ?? noEnergy('not-asked', 'Not measured.'),
         operators: operatorsOf(executed.collected, executed.files, 'model', count),
       })
     }
@@ -195,6 +209,18 @@ export function describeBench(bench: Bench): string {
         ? `${String(threads).padStart(7)}${[latency.p50Ns, latency.p90Ns, latency.p99Ns, latency.meanNs, latency.minNs, latency.firstNs].map(cell).join('')}${String(latency.count).padStart(8)}  ${peakRssBytes === null ? 'unknown' : formatBytes(peakRssBytes)}`
         : `${String(threads).padStart(7)}  not measured`,
     )
+  for (const { threads, energy } of bench.rows) {
+    if (energy.reasonCode === 'not-asked') continue
+    const what = `energy per inference, ${threads === 1 ? '1 thread' : `${threads} threads`}:`
+    if (energy.value === null) lines.push(`${what} none. ${energy.reason}`)
+    else if (conditions.emulated) lines.push(`${what} measured, but of an emulated board: see --json.`)
+    else {
+      const above = energy.dynamic
+        ? `, above idle ${energyCell({ value: energy.dynamic.value, uncertainty: energy.dynamic.uncertainty, reason: null })}`
+        : ''
+      lines.push(`${what} ${energyCell(energy)}${above}`, `  ${measuredText(energy)}`)
+    }
+  }
   for (const { threads, operators } of bench.rows) {
     if (operators.length === 0) continue
     lines.push(

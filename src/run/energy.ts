@@ -198,3 +198,28 @@ export function energyWarnings(
     })
   return warnings
 }
+
+/** The energy phases of a run, by thread count. Times of inference are what was measured before. */
+export async function measureEnergies(
+  board: OpenedBoard,
+  tools: Provisioned,
+  choice: EnergyChoice,
+  request: Omit<EnergyRequest, 'threads' | 'medianNs'> & { readonly threads: readonly number[] },
+  medianNs: (subject: string, threads: number) => number | null,
+  progress: Progress,
+): Promise<ReadonlyMap<number, EnergyPhase>> {
+  const source = await preparePower(board, choice, request.preset, progress)
+  const phases = new Map<number, EnergyPhase>()
+  for (const threads of request.threads) {
+    const known = request.subjects.flatMap(({ id }) => medianNs(id, threads) ?? [])
+    const phase = isSource(source)
+      ? await measureEnergy(board, tools, source, choice, { ...request, threads, medianNs: known }, progress)
+      : withoutPower(source, request.subjects)
+    phases.set(threads, phase)
+  }
+  return phases
+}
+
+function isSource(prepared: PowerSource | Energy): prepared is PowerSource {
+  return 'kind' in prepared
+}

@@ -6,6 +6,7 @@ import type { Recipe, RecipeInput } from '../compile/recipe.ts'
 import type { Preset } from '../measure/presets.ts'
 import { type Budget, parseBudget } from './budget.ts'
 import { type Config, readConfig } from './config.ts'
+import type { EnergyChoice } from './energy.ts'
 import type { ConnectionOptions } from './open-device.ts'
 
 /** One device of a run and what is to be compiled for it. */
@@ -35,6 +36,8 @@ export interface RunRequest {
   readonly affinity: readonly number[]
   readonly rateHz: number
   readonly preset: Preset
+  /** Absent: with every preset but quick, where the board has a sensor. */
+  readonly energy?: EnergyChoice
   readonly report: string | undefined
   readonly budgets: readonly Budget[]
   readonly connection: ConnectionOptions
@@ -65,6 +68,7 @@ export interface RunChoices {
   readonly affinity: readonly number[]
   readonly rateHz: number
   readonly preset: Preset | undefined
+  readonly energy?: EnergyChoice
   readonly report: string | undefined
   readonly budgets: readonly string[]
   readonly edgetpuCompiler: string | undefined
@@ -105,6 +109,7 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     affinity: choices.affinity,
     rateHz: choices.rateHz,
     preset: choices.preset ?? config?.preset ?? 'quick',
+    ...(choices.energy ? { energy: choices.energy } : {}),
     report: choices.report ?? config?.report,
     budgets: [...(config?.budgets ?? []), ...choices.budgets].map(parseBudget),
     connection: choices.connection,

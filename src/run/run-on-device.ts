@@ -12,6 +12,7 @@ import { sha256 } from '../digest.ts'
 import type { RunResult } from '../store/document.ts'
 import { openCompilerHost } from './compiler-host.ts'
 import { type BoardSensors, conditionsOf, surveyBoard } from './conditions.ts'
+import { defaultEnergy, type EnergyPhase, energyWarnings, measureEnergies, noEnergy } from './energy.ts'
 import { execute, type Executed } from './execute.ts'
 import { fidelityOf } from './fidelity.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
@@ -103,6 +104,15 @@ export async function runOnDevice(
     const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
     const survey = await surveyBoard(device, progress.signal)
     const measured = await measure(opened, tools, subjects, inputs, survey.sensors, request, progress)
+    const energies = await measureEnergies(
+      opened,
+      tools,
+      request.energy ?? defaultEnergy,
+      { ...request, subjects, sensors: survey.sensors },
+      (subject, threads) =>
+        latencyOf(measured.executed.collected, subject, threads, 0, request.preset)?.p50Ns ?? null,
+      progress,
+    )
     const parity = await measureParity(compiled, inputs, measured.executed.files)
     return request.threads.map((threads) =>
       resultOf({
@@ -110,6 +120,7 @@ export async function runOnDevice(
         fidelity: threads === request.threads[0] ? fidelity : undefined,
         tools,
         measured,
+        energy: energies.get(threads),
         parity,
         threads,
         survey,
@@ -221,6 +232,7 @@ interface ResultInput {
   readonly fidelity: RunResult['fidelity']
   readonly tools: { readonly runtime: RunResult['runtime'] }
   readonly measured: Measured
+  readonly energy: EnergyPhase | undefined
   readonly parity: RunResult['parity']
   readonly threads: number
   readonly survey: BoardSensors
@@ -238,6 +250,8 @@ function resultOf(input: ResultInput): RunResult {
   const int8 = latencyOf(collected, 'int8', threads, request.rateHz, request.preset)
   const speedup = float && int8 ? float.p50Ns / int8.p50Ns : null
   const accuracy = accuracyOf(compiled)
+  const energy = input.energy?.bySubject.get('int8') ?? noEnergy('not-asked', 'Not measured.')
+  const floatEnergy = input.energy?.bySubject.get('float')
   const { scheme } = compiled.manifest
   const verdictInput: VerdictInput = {
     name: scheme === 'full-int8' ? 'int8' : scheme,
@@ -266,13 +280,14 @@ function resultOf(input: ResultInput): RunResult {
       accuracy: compiled.quality.float,
       latency: float,
       memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('float', threads)) ?? null },
+      ...(floatEnergy ? { energy: floatEnergy } : {}),
     },
     accuracy,
     parity,
     latency: int8,
     speedup,
     memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('int8', threads)) ?? null },
-    energy: { value: null, reason: 'Power is not measured in this version.' },
+    energy,
     conditions: conditionsOf({
       device,
       collected,
@@ -284,7 +299,12 @@ function resultOf(input: ResultInput): RunResult {
       startedAt: measured.startedAt,
       endedAt: measured.endedAt,
     }),
-    warnings: [...input.warnings, ...verdictWarnings(verdictInput), ...parityWarnings(parity)],
+    warnings: [
+      ...input.warnings,
+      ...verdictWarnings(verdictInput),
+      ...parityWarnings(parity),
+      ...energyWarnings([energy, floatEnergy], input.energy?.notes ?? []),
+    ],
     verdict: verdictOf(verdictInput),
     size: {
       floatBytes: prepared.source.bytes,

@@ -1,4 +1,4 @@
-import { presetOf, affinityOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
+import { presetOf, affinityOf, energyOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
 import { type Command, flag, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { deviceOptions, measureOptions, modelOptions } from '../options.ts'
@@ -37,6 +37,7 @@ export const bench: Command = {
         rateHz: rateHzOf(args),
         preset: presetOf(args, 'measure') ?? 'quick',
         operators: flag(args, 'operators'),
+        energy: energyOf(args),
         attach: text(args, 'attach'),
         connection: connectionOf(args, context),
       },

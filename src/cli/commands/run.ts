@@ -7,6 +7,7 @@ import {
   shapesOf,
   threadsOf,
   affinityOf,
+  energyOf,
 } from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
@@ -86,6 +87,7 @@ export const run: Command = {
       affinity: affinityOf(args),
       rateHz: rateHzOf(args),
       preset: presetOf(args, 'measure', kinds),
+      energy: energyOf(args),
       report: text(args, 'report'),
       budgets: texts(args, 'fail-if'),
       edgetpuCompiler: text(args, 'edgetpu-compiler'),
