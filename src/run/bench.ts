@@ -41,7 +41,8 @@ export interface BenchRow {
   readonly threads: number
   readonly latency: Latency | null
   readonly peakRssBytes: number | null
-  readonly energy: Energy
+  /** Absent: nobody looked for a sensor. */
+  readonly energy?: Energy
   readonly operators: readonly OperatorTime[]
 }
 
@@ -210,7 +211,7 @@ export function describeBench(bench: Bench): string {
         : `${String(threads).padStart(7)}  not measured`,
     )
   for (const { threads, energy } of bench.rows) {
-    if (energy.reasonCode === 'not-asked') continue
+    if (!energy || energy.reasonCode === 'not-asked') continue
     const what = `energy per inference, ${threads === 1 ? '1 thread' : `${threads} threads`}:`
     if (energy.value === null) lines.push(`${what} none. ${energy.reason}`)
     else if (conditions.emulated) lines.push(`${what} measured, but of an emulated board: see --json.`)

@@ -232,7 +232,7 @@ interface ResultInput {
   readonly fidelity: RunResult['fidelity']
   readonly tools: { readonly runtime: RunResult['runtime'] }
   readonly measured: Measured
-  readonly energy: EnergyPhase | undefined
+  readonly energy?: EnergyPhase | undefined
   readonly parity: RunResult['parity']
   readonly threads: number
   readonly survey: BoardSensors
