@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import type { DeviceFacts } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
+import { describeRails, type ProbedPower, probePower } from './probe-power.ts'
 import { formatBytes, printable } from '../report/format.ts'
 import type { Progress } from '../progress.ts'
 import type { Profile } from '../profiles/schema.ts'
@@ -19,6 +20,7 @@ export interface Probe {
   readonly profile: string
   readonly explanation: string
   readonly facts: DeviceFacts
+  readonly power: ProbedPower
   readonly saved: string | null
 }
 
@@ -26,13 +28,19 @@ export interface Probe {
 export async function probeDevice(request: ProbeRequest, progress: Progress): Promise<Probe> {
   const board = await openBoard(request.device, undefined, request.connection, progress)
   const { device, profile, explanation } = board
-  await board.close()
+  let power: ProbedPower
+  try {
+    power = await probePower(board, progress)
+  } finally {
+    await board.close()
+  }
   if (request.saveProfile) saveProfile(request.saveProfile, profile)
   return {
     device: request.device,
     profile: profile.id,
     explanation,
     facts: device.facts,
+    power,
     saved: request.saveProfile ?? null,
   }
 }
@@ -51,7 +59,7 @@ function saveProfile(path: string, profile: Profile): void {
   writeFileSync(path, `# Made by edgewright devices probe; say --profile ${path}\n${stringify(draft)}`)
 }
 
-export function describeProbe({ device, profile, explanation, facts, saved }: Probe): string {
+export function describeProbe({ device, profile, explanation, facts, power, saved }: Probe): string {
   const rows: [string, string | null][] = [
     ['profile', profile],
     ['because', explanation],
@@ -72,6 +80,7 @@ export function describeProbe({ device, profile, explanation, facts, saved }: Pr
         .join(', '),
     ],
     ['usb', facts.usbIds.join(' ') || null],
+    ...describeRails(power),
     ['saved', saved],
   ]
   return [
