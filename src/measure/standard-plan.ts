@@ -79,7 +79,7 @@ export function standardPlan(request: StandardPlanRequest): Plan {
 }
 
 /** Pause after which the idle workers of a session have stopped turning: measured at 35 ms on x64 (ONNX Runtime 1.30). */
-const settleSeconds = 0.15
+export const settleSeconds = 0.15
 
 /**
  * Palindromic turns (A B B A) cancel a linear drift of the clock or temperature. One thread: fine-grained, in one step.
@@ -145,7 +145,7 @@ export function memoryPlan(
   }
 }
 
-function planArtifact(
+export function planArtifact(
   { affinity = [], seed = 0 }: Pick<StandardPlanRequest, 'affinity' | 'seed'>,
   { id, backend = 'onnxruntime', library, delegate, model, inputs = [], shapes }: Subject,
   threads: number,
