@@ -88,6 +88,15 @@ export const devices: Command = {
       },
     },
     {
+      name: 'meters',
+      describe: 'Serial ports, and the power meters among them',
+      async run() {
+        const { describeMeters, listMeters } = await import('../../run/meters.ts')
+        const ports = await listMeters()
+        return { json: { schemaVersion: 1, ports }, text: describeMeters(ports) }
+      },
+    },
+    {
       name: 'doctor',
       usage: '<device>',
       describe: 'Try out all that a board needs; each missing piece with what mends it',
