@@ -1,5 +1,7 @@
 import type { BoardCpu, BoardModel } from './identity.ts'
+import type { BoardPower } from './power.ts'
 import { startSystemBoard } from './system-board.ts'
+import type { SensorOptions } from './system-sensors.ts'
 import { startUserBoard } from './user-board.ts'
 
 export interface BoardOptions {
@@ -16,6 +18,18 @@ export interface BoardOptions {
    * the same in every run; they are not cycles.
    */
   readonly instructionClock?: boolean
+  /**
+   * `system` only: power sensors (INA3221 and INA226, read by the kernel's own drivers, hwmon or IIO), a thermal zone
+   * and a cpufreq clock; `Board.power` plays a known waveform into them.
+   */
+  readonly sensors?: boolean | SensorOptions
+  /**
+   * `system` only: a disk that outlives the machine and has a write cache, for `powerCut` and `powerOn`
+   * (system-disk.ts). Its file system is ext4 with a journal, mounted as Debian does.
+   */
+  readonly disk?: 'persistent'
+  /** Of which unflushed writes a power loss takes. */
+  readonly seed?: number
   /** `user` only: whose userland, bookworm has glibc 2.36, bullseye 2.31. */
   readonly suite?: 'bookworm' | 'bullseye'
   /** `user` only: size of the home folder's file system. */
@@ -56,6 +70,22 @@ export interface Board {
   fillDisk(leaveBytes?: number): () => void
   /** Kills the server side of every open SSH session; what was started in a session of its own lives on. */
   cutConnections(): void
+  /** What the board draws (with `sensors` only). */
+  readonly power: BoardPower
+  /** What the thermal zone `cpu-thermal` says (with `sensors` only). */
+  temperature(milliC: number): Promise<void>
+  /**
+   * Caps the clock as a cooling device does: 600000, 1000000, 1500000, 1800000 or 2400000 kHz; null lifts it (with
+   * `sensors` only). The emulator does not get slower.
+   */
+  clockCap(khz: number | null): Promise<void>
+  /**
+   * Takes the power away, without a word, and leaves on the disk what a real one would have (with a persistent disk
+   * only): everything before the last flush, and of later writes each or not. The board is down until `powerOn`.
+   */
+  powerCut(): Promise<{ readonly kept: number; readonly lost: number }>
+  /** A cold boot from the disk as it is, with the same address and keys. */
+  powerOn(): Promise<void>
   /** Stops every process of the board, as a hung kernel would: connections stay open and silent. */
   suspend(): void
   resume(): void

@@ -22,6 +22,11 @@ const programs: Record<'user' | 'system', Record<string, string>> = {
     modprobe: 'kmod',
     cpio: 'cpio',
     dtc: 'device-tree-compiler',
+    make: 'make',
+    xz: 'xz-utils',
+    'aarch64-linux-gnu-gcc-12': 'gcc-12-aarch64-linux-gnu',
+    'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
+    'aarch64-linux-gnu-strip': 'binutils-aarch64-linux-gnu',
   },
 }
 

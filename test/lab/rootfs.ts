@@ -10,16 +10,20 @@ export const labFolder = join(repositoryRoot, '.lab')
 
 /**
  * Runs `scripts/SCRIPT ...args DEST` unless its result is there already, and returns DEST. DEST is named by a digest
- * of the script, so that a changed recipe builds anew. One process builds, others wait for it.
+ * of the script and of the files that go into it (`sources`), so that a changed recipe builds anew. One process builds,
+ * others wait for it.
  */
 export async function buildOnce(
   name: string,
   script: string,
   args: readonly string[],
   deadlineMs: number,
+  sources: readonly string[] = [],
 ): Promise<string> {
   const path = join(repositoryRoot, 'scripts', script)
-  const digest = createHash('sha256').update(readFileSync(path)).update(JSON.stringify(args)).digest('hex')
+  const hash = createHash('sha256').update(readFileSync(path)).update(JSON.stringify(args))
+  for (const source of sources) hash.update(readFileSync(source))
+  const digest = hash.digest('hex')
   const destination = join(labFolder, `${name}-${digest.slice(0, 16)}`)
   if (existsSync(destination)) return destination
   mkdirSync(labFolder, { recursive: true })

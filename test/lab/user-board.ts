@@ -93,6 +93,9 @@ function describe(child: ChildProcess, folder: string, port: number, hostKeyFing
   const signal = (pids: readonly number[], name: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) for (const pid of pids) kill(pid, name)
   }
+  const systemOnly = (): never => {
+    throw new Error('only a board of kind system can do this')
+  }
   return {
     kind: 'user',
     host: '127.0.0.1',
@@ -114,6 +117,13 @@ function describe(child: ChildProcess, folder: string, port: number, hostKeyFing
         descendants(init).filter((pid) => commandLine(pid).includes(' /usr/sbin/sshd ')),
         'SIGKILL',
       ),
+    get power(): never {
+      throw new Error('only a system board with sensors has power')
+    },
+    temperature: systemOnly,
+    clockCap: systemOnly,
+    powerCut: systemOnly,
+    powerOn: systemOnly,
     suspend: () => signal([init, ...descendants(init)], 'SIGSTOP'),
     resume: () => signal([init, ...descendants(init)], 'SIGCONT'),
     stop: () => endProcess(child, folder),
