@@ -1,28 +1,75 @@
 import { boardProcessFunctions } from './board-process.ts'
+import { pinFunctions } from './pin-script.ts'
 
 /**
  * The little shell that stands over a detached run: it records itself, starts the command with its output in files,
  * and writes the exit status by rename, last of all. Arguments: run folder, lock's run file or '', mode, command….
  * `$$`'s start time is recorded before the command starts, so whoever finds the command finds its supervisor.
+ *
+ * Where the folder holds a file `pin`, its settings are made before the command and unmade after it, and a watcher in a
+ * session of its own waits for this shell's end at the other end of a pipe: a KILL leaves no board pinned.
  */
-export const supervisorScript = `${boardProcessFunctions}
+export const supervisorScript = `${boardProcessFunctions}${pinFunctions}
+if [ "$1" = watch ]; then
+  trap '' TERM INT HUP
+  cd "$2" || exit 70
+  root=$3 id=$4
+  read -r nothing
+  [ -s "$root/pinned/$id" ] || exit 0
+  c='' cs=''
+  { read -r c cs <child; } 2>/dev/null
+  n=0
+  while lives "$c" "$cs" && [ "$n" -lt 50 ]; do
+    if [ "$n" -lt 40 ]; then kill -TERM "$c" 2>/dev/null; else kill -KILL "$c" 2>/dev/null; fi
+    n=$((n + 1))
+    sleep 0.1 2>/dev/null || { sleep 1; n=$((n + 9)); }
+  done
+  # the folder may be gone by now, the record is elsewhere
+  said=$(restore "$root" "$root/pinned/$id" 2>/dev/null)
+  printf '%s\\n' "$said" >pin.end
+  exit 0
+fi
 cd "$1" || exit 70
-bind=$2 mode=$3
+dir=$1 bind=$2 mode=$3
+root=\${dir%/runs/*} id=\${dir##*/}
 shift 3
 child='' stopped=''
 trap 'stopped=1; [ -n "$child" ] && kill -TERM "$child" 2>/dev/null' TERM INT HUP
-me="$$ $(starttime "$$")"
+self=$(starttime "$$")
+me="$$ $self"
 if [ -n "$bind" ]; then printf '%s\\n' "$me" >"$bind.new" && mv -f "$bind.new" "$bind"; fi
 printf '%s %s\\n' "$me" "$mode" >pid.new && mv -f pid.new pid
-"$@" </dev/null >>events.jsonl 2>stderr.txt &
-child=$!
-printf '%s %s\\n' "$child" "$(starttime "$child")" >child
-[ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
-while :; do
-  wait "$child"
-  code=$?
-  kill -0 "$child" 2>/dev/null || break
-done
+code=0
+if [ -s pin ]; then
+  mkfifo alive && exec 9<>alive
+  if [ "$mode" = session ]; then
+    setsid sh ./.supervisor watch "$dir" "$root" "$id" <alive 9>&- >/dev/null 2>&1 &
+  else
+    nohup sh ./.supervisor watch "$dir" "$root" "$id" <alive 9>&- >/dev/null 2>&1 &
+  fi
+  restore_left "$root" >/dev/null 2>&1
+  [ -n "$stopped" ] || pin "$root" "$id" "$$" "$self" "$dir" pin >refused 2>/dev/null || code=78
+fi
+if [ "$code" = 0 ]; then
+  { read -r line </proc/stat; } 2>/dev/null && printf 'stat.begin %s\\n' "$line" >load.new
+  "$@" </dev/null >>events.jsonl 2>stderr.txt 9>&- &
+  child=$!
+  printf '%s %s\\n' "$child" "$(starttime "$child")" >child
+  [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
+  while :; do
+    wait "$child"
+    code=$?
+    kill -0 "$child" 2>/dev/null || break
+  done
+  { read -r line </proc/stat; } 2>/dev/null && printf 'stat.end %s\\n' "$line" >>load.new
+  times >times
+  { read -r shell; read -r line; } <times
+  printf 'times %s %s\\n' "$shell" "$line" >>load.new && mv -f load.new load.end
+fi
+if [ -s pin ]; then
+  said=$(restore "$root" "$root/pinned/$id" 2>/dev/null)
+  { cat refused; printf '%s\\n' "$said"; } >pin.end 2>/dev/null
+fi
 printf 'exited %s\\n' "$code" >status.new && mv -f status.new status
 `
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { encodePins, type Pin, pinFile, type RunAftermath, runAftermath } from '../deploy/pins.ts'
 import { abortRun, cleanRun, collectRun, followRun, startRun } from '../deploy/run.ts'
 import { EdgewrightError, toEdgewrightError } from '../error.ts'
 import { type Collected, createCollector } from '../measure/collect.ts'
@@ -22,11 +23,15 @@ export interface Execution {
   readonly files: ReadonlyMap<string, Uint8Array>
   /** Files fetched from it afterwards; those that the runner names (operator profiles) come by themselves. */
   readonly fetch: readonly string[]
+  /** Set on the board for the time of this run; also asks what else ran there meanwhile. Absent: neither. */
+  readonly pins?: readonly Pin[]
 }
 
 export interface Executed {
   readonly collected: Collected
   readonly files: ReadonlyMap<string, Uint8Array>
+  /** Where the execution has `pins`. */
+  readonly aftermath?: RunAftermath
 }
 
 /** Runs a plan on a board, detached from this connection, and brings everything back. */
@@ -43,13 +48,15 @@ export async function execute(
   const folder = `${device.root}/runs/${id}`
   const files = new Map(execution.files)
   files.set('plan.json', Buffer.from(encodePlan(execution.plan(folder))))
+  if (execution.pins && execution.pins.length > 0) files.set(pinFile, encodePins(execution.pins))
   await startRun(
     device,
     { id, files, command: [tools.runner, `${folder}/plan.json`, `-`], holder: holderName() },
     { progress },
   )
   const { collected, exitCode } = await followOrLeave(board, id, progress)
-  const failure = runnerFailure(collected.end, device.name, exitCode)
+  const aftermath = execution.pins ? await runAftermath(board.device, id) : undefined
+  const failure = notPinned(aftermath, device.name) ?? runnerFailure(collected.end, device.name, exitCode)
   if (failure) {
     // what the runner said is in the failure: nothing of the run is needed any more
     await cleanRun(board.device, id).catch(() => {})
@@ -60,7 +67,27 @@ export async function execute(
   )
   const fetched = await collectRun(board.device, id, names)
   await cleanRun(board.device, id)
-  return { collected, files: fetched }
+  return { collected, files: fetched, ...(aftermath ? { aftermath } : {}) }
+}
+
+/** The board would not be set as it was asked to; the run was not started, and what had been set was set back. */
+function notPinned(aftermath: RunAftermath | undefined, device: string): EdgewrightError | null {
+  const refused = aftermath?.pins.find(({ state }) => state === 'refused' || state === 'reboot')
+  if (!refused) return null
+  const restart = refused.state === 'reboot'
+  return new EdgewrightError(
+    'DEVICE_UNSUPPORTED',
+    restart
+      ? `${device} would have to restart for the power mode ${refused.to}.`
+      : `${device} did not let the ${refused.what} be set.`,
+    {
+      where: restart ? '--power-mode' : device,
+      saw: `${refused.from} is kept`,
+      hint: restart
+        ? `Set it there yourself (sudo nvpmodel), let it restart, and measure again.`
+        : 'Root or sudo without a password is needed; or measure without --pin and --power-mode.',
+    },
+  )
 }
 
 /** Ctrl-C ends the run on the board and leaves nothing of it; a lost connection leaves it going, and says how to collect it. */
