@@ -100,6 +100,8 @@ export interface Prepared {
   readonly integerOnly: boolean
   /** By value of the float graph: the value of `graph` that holds it, stored as its class is; absent where no type changed. */
   readonly stored?: ReadonlyMap<string, string>
+  /** Values of the graph that leave the range of float16, as far as samples showed. */
+  readonly beyondFloat16?: ReadonlySet<string>
 }
 
 export interface EmittedTensor {
@@ -114,8 +116,10 @@ export interface Emitted {
   readonly files: ReadonlyMap<string, Uint8Array>
   /** The file that applications open; a key of `files`. */
   readonly model: string
-  /** The one that shows on this computer what the board computes, where that is another; a key of `files`. */
+  /** The one that says what the board computes, where that is another; a key of `files`. */
   readonly evaluated?: string
+  /** A file for this computer alone that computes as the board would, where neither of these does here. */
+  readonly emulated?: Uint8Array
   readonly inputs: readonly EmittedTensor[]
   readonly outputs: readonly EmittedTensor[]
 }
@@ -178,11 +182,11 @@ export interface Target {
   /** Adds the files that only a board wants, once all was chosen. */
   complete?(
     emitted: Emitted,
-    typed: Graph,
+    prepared: Prepared,
     options: TargetOptions,
   ): { emitted: Emitted; decisions: readonly Decision[] }
   /** What the board itself must do before the first inference. */
-  preparation?(emitted: Emitted, options: TargetOptions): Manifest['prepare']
+  preparation?(emitted: Emitted, prepared: Prepared, options: TargetOptions): Manifest['prepare']
   /**
    * What a vendor's own compiler on some host makes of the emitted files, after they were evaluated: the files that it
    * gave stay beside the new one. Without a host the files are as they were, and a decision says so.

@@ -147,12 +147,12 @@ export async function compileFor(
   compilerHost: CompilerHost | null = null,
 ): Promise<Compiled> {
   const { source, samples } = prepared
-  const chosen = await chooseCandidate(prepared, board, progress)
+  const chosen = completed(await chooseCandidate(prepared, board, progress), board)
   const { emitted } = chosen
   requireMemory(board, emitted.files.get(emitted.model)!.byteLength, chosen.activationBytes)
   const quality = await measureQuality(prepared, board, chosen, progress)
   if (chosen.limit) warnOverLimit(chosen.limit, quality, progress)
-  const made = await finishChosen(board, completed(chosen, board), compilerHost, progress)
+  const made = await finishChosen(board, chosen, compilerHost, progress)
   progress.stage('write', folder)
   const labels = samples.classNames
   const manifest = manifestOf(prepared, board, made, labels)
@@ -177,7 +177,7 @@ export async function compileFor(
 /** With the files that only a board wants. */
 function completed(chosen: Chosen, board: Board): Chosen {
   const { trial, typed } = chosen.made
-  const more = board.target.complete?.(chosen.emitted, typed.graph, trialOptions(trial, board))
+  const more = board.target.complete?.(chosen.emitted, typed, trialOptions(trial, board))
   return more
     ? { ...chosen, emitted: more.emitted, decisions: [...chosen.decisions, ...more.decisions] }
     : chosen
@@ -253,7 +253,7 @@ function manifestOf(
     scheme: board.options.scheme,
     model: chosen.emitted.model,
     runtimes: chosen.runtimes,
-    prepare: board.target.preparation?.(chosen.emitted, board.options) ?? null,
+    prepare: board.target.preparation?.(chosen.emitted, chosen.made.typed, board.options) ?? null,
     inputs: chosen.emitted.inputs.map(tensor),
     outputs: chosen.emitted.outputs.map((emitted) => ({ ...tensor(emitted), layout: null })),
     preprocessing: samples.real ? samples.evaluation.dataset.preprocessing : null,

@@ -5,6 +5,7 @@ import { endsInConcat, splitHeads } from '../passes/split-heads.ts'
 import type { Progress } from '../progress.ts'
 import { describeMixedConcat, type MixedConcat, mixedConcats } from '../quantize/concat-ranges.ts'
 import type { Ranges } from '../quantize/ranges.ts'
+import { isStoredScheme } from '../quantize/stored-weights.ts'
 import { calibrateSamples } from './calibration.ts'
 import { executeGraph, modelFileOf } from './execute-graph.ts'
 import type { Samples } from './samples.ts'
@@ -33,8 +34,9 @@ export async function partHeads(
   options: TargetOptions,
   more: (wanted: readonly string[]) => Promise<Ranges>,
 ): Promise<PartedHeads> {
-  // float schemes calibrate nothing
-  const mixed = ranges.size === 0 ? [] : mixedConcats(graph, ranges, activationType(options))
+  // float schemes store nothing by its range
+  const stays = ranges.size === 0 || isStoredScheme(options.scheme)
+  const mixed = stays ? [] : mixedConcats(graph, ranges, activationType(options))
   const parted =
     options.io === 'float'
       ? mixed.filter(({ at }) => at !== 'inside')

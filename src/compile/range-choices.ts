@@ -42,13 +42,14 @@ export function rangeChoices({ calibration, scheme, preset }: Recipe): RangeChoi
 }
 
 /** False where min and max are all that is looked at, which takes less time. */
-export function needsHistograms({ calibration, preset }: Recipe): boolean {
+export function needsHistograms({ calibration, preset, scheme }: Recipe): boolean {
+  if (scheme === 'float16') return false
   return preset !== 'fast' || (calibration.method !== 'auto' && calibration.method !== 'min-max')
 }
 
 /** False where nothing moves ranges between channels and biases stay as they are. */
-export function needsChannelStatistics({ preset }: Recipe): boolean {
-  return preset !== 'fast'
+export function needsChannelStatistics({ preset, scheme }: Recipe): boolean {
+  return scheme !== 'float16' && preset !== 'fast'
 }
 
 function choice(activation: ActivationRangeMethod, weight: WeightRangeMethod): RangeChoice {

@@ -8,7 +8,7 @@ import type { Runnable } from './quality.ts'
 /** An emitted network, ready to run on this computer as the board would compute it. */
 export async function runnableOf(emitted: Emitted, board: Pick<Board, 'options'>): Promise<Runnable> {
   const evaluator = await openEvaluator(
-    emitted.files.get(emitted.evaluated ?? emitted.model)!,
+    emitted.emulated ?? emitted.files.get(emitted.evaluated ?? emitted.model)!,
     hostSession(board.options),
   )
   return {

@@ -33,14 +33,14 @@ export function inspect(graph: Graph, options: TargetOptions): Placement[] {
 }
 
 /** What the user's file has as one operator is one row, whatever number of nodes it was read or rewritten as. */
-function groupsOf(graph: Graph): Node[][] {
+export function groupsOf(graph: Graph): Node[][] {
   const groups = new Map<string, Node[]>()
   for (const node of graph.nodes) groups.set(keyOf(node), [...(groups.get(keyOf(node)) ?? []), node])
   return [...groups.values()]
 }
 
 /** What others than the operator itself read of it. */
-function resultsOf(graph: Graph, nodes: readonly Node[]): string[] {
+export function resultsOf(graph: Graph, nodes: readonly Node[]): string[] {
   const inside = new Set(nodes)
   const readOutside = new Set(graph.outputs)
   for (const node of graph.nodes)
@@ -55,7 +55,7 @@ type Row = Pick<Placement, 'placement' | 'precision' | 'reason' | 'remedy' | 'ba
 const gone: Row = { placement: 'cpu', precision: 'int8', reason: '', remedy: null, basis: null }
 
 /** Rewrites keep where an operator comes from. */
-function keyOf({ source, name }: Node): string {
+export function keyOf({ source, name }: Node): string {
   return source ? `${source.index} ${source.name}` : name
 }
 

@@ -111,7 +111,7 @@ export const constraints: readonly Constraint[] = [
       if (node.op.kind !== 'Conv' || node.op.group !== 1) return ok
       const [outputs, inputs, ...kernel] = weightsOf(node, graph)!.shape as [number, number, ...number[]]
       if (outputs >= 16 && inputs >= 16) return ok
-      const isFirst = graph.inputs.includes(node.inputs[0]!)
+      const isFirst = readsInput(node, graph)
       const suits =
         (outputs % 8 === 0 || inputs % 8 === 0) &&
         (isFirst || outputs >= 16 || inputs >= 16) &&
@@ -154,6 +154,16 @@ export function brokenConstraint(
   }
   return null
 }
+
+/** True where nothing but a change of layout stands between an input of the network and a node. */
+function readsInput({ inputs }: Node, graph: Graph): boolean {
+  const name = inputs[0]!
+  if (graph.inputs.includes(name)) return true
+  const maker = graph.nodes.find(({ outputs }) => outputs.includes(name))
+  return maker !== undefined && changesLayout.has(maker.op.kind) && readsInput(maker, graph)
+}
+
+const changesLayout: ReadonlySet<string> = new Set(['Transpose', 'Reshape', 'Pad'])
 
 /** The constant second operand; null where it is computed. */
 export function weightsOf({ inputs }: Node, graph: Graph): Constant | null {

@@ -4,21 +4,23 @@ import { numberToFloat16 } from '../../src/graph/encode.ts'
 import type { OpKind } from '../../src/graph/ops.ts'
 import type { Constant, Graph, Node, TensorType } from '../../src/graph/types.ts'
 import { isFloat16, largestFloat16 } from '../../src/quantize/float16-grid.ts'
+import { FreshNames } from './fresh-names.ts'
 import { GraphIndex } from './graph-index.ts'
 
 /**
  * The network with its reals in float16: inputs and outputs stay float32 behind a Cast, and so does what float16 has
  * too small a range for (sums over many elements, powers, exponentials, what feeds these alone).
  *
+ * @param beyond values that were seen beyond float16
  * @returns why not, in words, where it cannot be said in float16
  */
-export function halfPrecision(graph: Graph): Graph | string {
+export function halfPrecision(graph: Graph, beyond: ReadonlySet<string> = new Set()): Graph | string {
   if (graph.nodes.some(({ op }) => op.kind === 'Opaque' && op.captures.length > 0))
     return 'A subgraph reads values from outside, in float32.'
   for (const { name, type } of graph.values.values())
     if (type.quantization && !type.quantization.scales.every(isFloat16))
       return `The scale of ${name} is beyond float16.`
-  return new Halving(graph).run()
+  return new Halving(graph, beyond).run()
 }
 
 /** Operators that add up many elements, or give numbers of quite another magnitude than they take. */
@@ -33,19 +35,32 @@ class Halving {
   readonly #graph: Graph
   readonly #index: GraphIndex
   readonly #editor: GraphEditor
+  readonly #beyond: ReadonlySet<string>
+  readonly #names: FreshNames
+  readonly #nodeNames: FreshNames
   readonly #wide: ReadonlySet<Node>
   /** By value of the graph: its name in each precision. */
   readonly #halves = new Map<string, string>()
   readonly #fulls = new Map<string, string>()
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, beyond: ReadonlySet<string>) {
     this.#graph = graph
+    this.#beyond = beyond
+    this.#names = new FreshNames(graph.values.keys())
+    this.#nodeNames = new FreshNames(graph.nodes.map(({ name }) => name))
     this.#index = new GraphIndex(graph)
     this.#editor = GraphEditor.empty(graph.name)
     this.#wide = this.#wideNodes()
   }
 
-  run(): Graph {
+  run(): Graph | string {
+    // Q/DQ are of the type of their scale: what stands on their real side cannot stay float32
+    const mixed = [...this.#wide].find(
+      ({ op, inputs }) =>
+        op.kind === 'Convert' ||
+        inputs.some((name) => name !== null && this.#type(name).quantization !== null),
+    )
+    if (mixed) return `Numbers beside the int8 of ${mixed.inputs[0]} are beyond float16.`
     for (const name of this.#graph.inputs) this.#editor.addInput(name, this.#type(name))
     for (const name of this.#graph.inputs) this.#fulls.set(name, name)
     for (const node of this.#graph.nodes) this.#add(node)
@@ -65,7 +80,11 @@ class Halving {
         readers.length > 0 &&
         readers.every((reader) => found.has(reader)) &&
         !outputs.some((name) => this.#index.isOutput(name))
-      const needs = wide.has(op.kind) || ('fn' in op && wideFunctions.has(op.fn)) || this.#readsBeyond(node)
+      const needs =
+        wide.has(op.kind) ||
+        ('fn' in op && wideFunctions.has(op.fn)) ||
+        [...node.inputs, ...outputs].some((name) => name !== null && this.#beyond.has(name)) ||
+        this.#readsBeyond(node)
       if (needs || feedsWide) found.add(node)
     }
     return found
@@ -93,7 +112,7 @@ class Halving {
     const outputs = node.outputs.map((name) => {
       const type = this.#type(name)
       if (!this.#isReal(name)) return { name, type }
-      const own = isWide || !this.#index.isOutput(name) ? name : this.#fresh(`${name}_half`)
+      const own = isWide || !this.#index.isOutput(name) ? name : this.#names.make(`${name}_half`)
       ;(isWide ? this.#fulls : this.#halves).set(name, own)
       return { name: own, type: isWide ? type : asHalf(type) }
     })
@@ -105,8 +124,8 @@ class Halving {
     if (known) return known
     const { constant, type } = this.#graph.values.get(name)!
     const made = constant
-      ? this.#editor.addConstant(this.#fresh(`${name}_half`), halfConstant(constant))
-      : this.#cast(this.#fulls.get(name)!, this.#fresh(`${name}_half`), asHalf(type))
+      ? this.#editor.addConstant(this.#names.make(`${name}_half`), halfConstant(constant))
+      : this.#cast(this.#fulls.get(name)!, this.#names.make(`${name}_half`), asHalf(type))
     this.#halves.set(name, made)
     return made
   }
@@ -116,7 +135,7 @@ class Halving {
     if (known) return known
     const { constant, type } = this.#graph.values.get(name)!
     // an output that float16 operators make keeps its own name here
-    const free = this.#editor.hasValue(name) ? this.#fresh(`${name}_full`) : name
+    const free = this.#editor.hasValue(name) ? this.#names.make(`${name}_full`) : name
     const made = constant
       ? this.#editor.addConstant(free, constant)
       : this.#cast(this.#halves.get(name)!, free, type)
@@ -133,7 +152,7 @@ class Halving {
 
   #cast(from: string, to: string, type: TensorType): string {
     this.#editor.addNode({
-      name: `cast_${to}`,
+      name: this.#nodeNames.make(`cast_${to}`),
       op: { kind: 'Cast' },
       inputs: [from],
       outputs: [{ name: to, type }],
@@ -148,12 +167,6 @@ class Halving {
 
   #type(name: string): TensorType {
     return this.#graph.values.get(name)!.type
-  }
-
-  #fresh(wanted: string): string {
-    const taken = (name: string) => this.#editor.hasValue(name) || this.#graph.values.has(name)
-    if (!taken(wanted)) return wanted
-    for (let i = 1; ; i++) if (!taken(`${wanted}_${i}`)) return `${wanted}_${i}`
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Graph, Node } from '../../src/graph/types.ts'
+import { groupsOf, keyOf, resultsOf } from '../litert/inspect.ts'
 import type { Constraint, Placement, TargetOptions } from '../target.ts'
 import { brokenConstraint, fileConstraints } from './constraints.ts'
 import { dlaConstraints } from './dla.ts'
@@ -16,13 +17,16 @@ export function inspect(graph: Graph, options: TargetOptions): Placement[] {
   const rows = new Map<string, Row[]>()
   for (const node of tailored.nodes)
     rows.set(keyOf(node), [...(rows.get(keyOf(node)) ?? []), rowOf(node, tailored, plan, options)])
-  return graph.nodes.map((node, position) => ({
-    index: node.source?.index ?? position,
-    sourceOp: node.source?.opType ?? nameOf(node.op),
-    name: node.name,
-    outputs: node.outputs,
-    ...worst(rows.get(keyOf(node)) ?? []),
-  }))
+  return groupsOf(graph).map((nodes, position) => {
+    const [node] = nodes as [Node]
+    return {
+      index: node.source?.index ?? position,
+      sourceOp: node.source?.opType ?? nameOf(node.op),
+      name: node.name,
+      outputs: resultsOf(graph, nodes),
+      ...worst(rows.get(keyOf(node)) ?? []),
+    }
+  })
 }
 
 /** The operators that the DLA does not take, each with the sentence that it breaks. */
@@ -38,11 +42,6 @@ export function offDla(
 }
 
 type Row = Pick<Placement, 'placement' | 'precision' | 'label' | 'reason' | 'remedy' | 'basis'>
-
-/** Rewrites keep where an operator comes from. */
-function keyOf({ source, name }: Node): string {
-  return source ? `${source.index} ${source.name}` : name
-}
 
 function rowOf(node: Node, graph: Graph, plan: Plan | null, options: TargetOptions): Row {
   const unparsed = brokenConstraint(fileConstraints, node, graph, options)

@@ -5,7 +5,7 @@ import type { Basis, TargetOptions } from '../target.ts'
 import { brokenConstraint, constraints } from './constraints.ts'
 import { GraphIndex } from './graph-index.ts'
 import { roleOf } from './numerics.ts'
-import { type ResidualAdd, residualAdd } from './residual.ts'
+import { residualAdd } from './residual.ts'
 
 /** Which operands are quantized, and which of these share a scale: everything that needs no ranges. */
 export interface Plan {
@@ -37,7 +37,7 @@ export function planGraph(graph: Graph, options: TargetOptions): Plan {
   for (const node of graph.nodes) {
     if (!mayFollow(placements.get(node)!)) continue
     const residual = residualAdd(node, index, isInteger)
-    if (residual) placements.set(node, quantizedAt([residual.residual], explain(residual)))
+    if (residual) placements.set(node, quantizedAt([residual.residual]))
     else if (roleOf(node.op) === 'pool' && comesFromInteger(node.inputs[0]!, index, placements))
       placements.set(node, quantizedAt([0]))
   }
@@ -71,8 +71,8 @@ function weightedPlacement(node: Node, graph: Graph, options: TargetOptions): Pl
   return roleOf(node.op) === 'weighted' ? quantizedAt([0]) : inFloat(waiting, null, null)
 }
 
-function quantizedAt(operands: readonly number[], reason = ''): PlannedNode {
-  return { how: 'int8', operands, reason, remedy: null, basis: null }
+function quantizedAt(operands: readonly number[]): PlannedNode {
+  return { how: 'int8', operands, reason: '', remedy: null, basis: null }
 }
 
 function inFloat(reason: string, remedy: string | null, basis: Basis | null): PlannedNode {
@@ -81,10 +81,6 @@ function inFloat(reason: string, remedy: string | null, basis: Basis | null): Pl
 
 function mayFollow({ how, reason }: PlannedNode): boolean {
   return how === 'float' && reason === waiting
-}
-
-function explain({ residual }: ResidualAdd): string {
-  return `The convolution before it takes it in; operand ${residual} is quantized for that.`
 }
 
 /** True where an integer kernel makes a value, or what is fused into one or moves its result. */

@@ -1,6 +1,7 @@
 import { EdgewrightError } from '../../src/error.ts'
 import type { Graph } from '../../src/graph/types.ts'
 import { convertLayout } from '../../src/passes/layout.ts'
+import { largestFloat16 } from '../../src/quantize/float16-grid.ts'
 import type { Ranges } from '../../src/quantize/ranges.ts'
 import type { Decision, Prepared, TargetOptions } from '../target.ts'
 import { brokenConstraint, fileConstraints } from './constraints.ts'
@@ -18,8 +19,28 @@ export function tailor(graph: Graph, options: TargetOptions): Graph {
 
 /** Names of the values of a tailored graph whose range `prepare` will ask for. */
 export function wantedTensors(graph: Graph, options: TargetOptions): string[] {
-  if (options.scheme !== 'full-int8' || isQuantized(graph)) return []
+  if (options.scheme === 'float' || isQuantized(graph)) return []
+  if (options.scheme === 'float16') return realActivations(graph)
   return [...planGraph(graph, options).quantized]
+}
+
+/** What float16 must hold. */
+function realActivations(graph: Graph): string[] {
+  return [...graph.values.values()]
+    .filter(({ type, constant }) => type.dtype === 'float32' && !constant)
+    .map(({ name }) => name)
+}
+
+/** What samples may not have shown. */
+const headroom = 2
+
+function beyondFloat16(ranges: Ranges, graph: Graph): Set<string> {
+  const limit = largestFloat16 / headroom
+  const names = realActivations(graph).filter((name) => {
+    const seen = ranges.get(name)
+    return seen !== undefined && Math.max(-seen.min, seen.max) > limit
+  })
+  return new Set(names)
 }
 
 /**
@@ -33,18 +54,21 @@ export function prepare(graph: Graph, ranges: Ranges, options: TargetOptions): P
   refuseQuantized(graph)
   refuseUnparsed(graph, options)
   refuseIntegerBoundary(options)
+  const beyond = options.scheme === 'float' ? new Set<string>() : beyondFloat16(ranges, graph)
+  const shared = [...rangeDecisions(beyond), ...dlaDecisions(options, graph.name)]
   if (options.scheme !== 'full-int8')
     return {
       graph,
-      decisions: [...floatDecisions(graph, options), ...dlaDecisions(options, graph.name)],
+      decisions: [...floatDecisions(graph, options), ...shared],
       integerOnly: false,
+      beyondFloat16: beyond,
     }
   const plan = planGraph(graph, options)
-  const typed = typeGraph(graph, plan, ranges, options)
   return {
-    ...typed,
-    decisions: [...planDecisions(graph, plan), ...dlaDecisions(options, graph.name)],
+    ...typeGraph(graph, plan, ranges, options),
+    decisions: [...planDecisions(graph, plan), ...shared],
     integerOnly: false,
+    beyondFloat16: beyond,
   }
 }
 
@@ -100,6 +124,14 @@ function refuseIntegerBoundary({ io }: TargetOptions): void {
       hint: 'Leave --io float: the engine converts on the GPU. uint8 is no type of a quantized tensor in TensorRT.',
     },
   )
+}
+
+function rangeDecisions(beyond: ReadonlySet<string>): Decision[] {
+  return [...beyond].map((where) => ({
+    where,
+    reason:
+      'It was seen near or beyond the largest float16: the operators beside it stay float32 in the file that states its types, and builders that choose types may not choose float16.',
+  }))
 }
 
 function planDecisions(graph: Graph, plan: Plan): Decision[] {
