@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os'
+import { parseConnectionSpec } from '../deploy/connection-spec.ts'
 import { openDevice } from '../deploy/device.ts'
 import type { HostKeyQuestion } from '../deploy/host-key.ts'
 import type { SecretPrompt } from '../deploy/ssh-auth.ts'
@@ -49,6 +50,7 @@ export async function openBoard(
   options: ConnectionOptions,
   progress: Progress,
 ): Promise<OpenedBoard> {
+  refusePassword(name)
   const entry = findDevice(name)
   progress.stage('connect', name)
   const open = () =>
@@ -81,6 +83,12 @@ export async function openBoard(
     await device.connection.close()
     throw error
   }
+}
+
+/** Before the name is said, kept or logged anywhere. */
+export function refusePassword(name: string): void {
+  if (!/^(?:[a-z]+:\/\/)?[^/@]*:[^/]*@/i.test(name)) return
+  parseConnectionSpec(name)
 }
 
 function profileOf(device: Device, asked: string | undefined): Pick<OpenedBoard, 'profile' | 'explanation'> {

@@ -7,7 +7,7 @@ import type { Preset } from '../measure/presets.ts'
 import { type Budget, parseBudget } from './budget.ts'
 import { type Config, readConfig } from './config.ts'
 import type { EnergyChoice } from './energy.ts'
-import type { ConnectionOptions } from './open-device.ts'
+import { type ConnectionOptions, refusePassword } from './open-device.ts'
 
 /** One device of a run and what is to be compiled for it. */
 export interface DeviceRequest {
@@ -89,6 +89,13 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     choices.devices.length > 0
       ? choices.devices.map((device) => ({ device, optional: false, profile: undefined, target: undefined }))
       : devicesOf(config)
+  if (choices.energy?.meter && devices.length > 1)
+    throw new EdgewrightError('USAGE', 'A meter stands beside one board, and several are named.', {
+      where: '--meter',
+      saw: devices.map(({ device }) => device).join(', '),
+      hint: 'Measure the boards one by one, each with its meter.',
+    })
+  for (const { device } of devices) refusePassword(device)
   const recipe = await choices.recipe(config?.recipe as RecipeInput | string | undefined)
   return {
     model,
