@@ -3,6 +3,7 @@ import type { Recipe, RecipeInput } from '../compile/recipe.ts'
 import type { Preset } from '../measure/presets.ts'
 import type { EnergyChoice } from '../run/energy.ts'
 import { type Arguments, number, text, texts } from './command.ts'
+import { meterOf } from './meter.ts'
 
 /** `--shape name=1,3,224,224`, repeated. */
 export function shapesOf(args: Arguments): Record<string, number[]> {
@@ -53,7 +54,7 @@ export function rateHzOf(args: Arguments): number {
   return Number(match[1])
 }
 
-/** `--energy`, `--no-energy`, `--rail`, `--sample-rate`. */
+/** `--energy`, `--no-energy`, `--rail`, `--sample-rate`, `--meter` and what belongs to it. */
 export function energyOf(args: Arguments): EnergyChoice {
   const sampleHz = number(args, 'sample-rate') ?? 20
   if (!(sampleHz >= 1 && sampleHz <= 100))
@@ -67,6 +68,7 @@ export function energyOf(args: Arguments): EnergyChoice {
     wanted: asked === true ? 'on' : asked === false ? 'off' : 'auto',
     rail: text(args, 'rail'),
     sampleHz,
+    meter: meterOf(args),
   }
 }
 

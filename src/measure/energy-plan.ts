@@ -19,6 +19,8 @@ export interface EnergyPlanRequest {
   /** On the board; none where a meter beside it measures. */
   readonly meters?: readonly PlanMeter[]
   readonly marker?: string
+  /** Of a meter beside the board, between two samples: windows are long enough for it. */
+  readonly samplePeriodMs?: number
   readonly sensors: Plan['sensors']
 }
 
@@ -30,8 +32,8 @@ const warmupSeconds = 0.8
 
 /** Idle, each artifact twice, idle again; meters and marker only where it is measured. */
 export function energyPlan(request: EnergyPlanRequest): Plan {
-  const { artifacts, rateHz, durations, meters = [], marker, sensors } = request
-  const periodMs = Math.max(...meters.map((meter) => meter.periodMs), 0)
+  const { artifacts, rateHz, durations, meters = [], marker, samplePeriodMs = 0, sensors } = request
+  const periodMs = Math.max(...meters.map((meter) => meter.periodMs), samplePeriodMs)
   const least = (samplesPerWindow * periodMs) / 1000
   const idle: PlanStep[] = [
     { do: 'idle', seconds: settleSeconds },

@@ -15,6 +15,7 @@ import { conditionsOf, surveyBoard } from './conditions.ts'
 import { defaultEnergy, type EnergyChoice, measureEnergies, noEnergy } from './energy.ts'
 import { execute, type Executed, follow } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
+import { tryMeter } from './meter.ts'
 import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
 import { provision, type Provisioned } from './provision.ts'
 import { benchEngine } from './tensorrt/bench-engine.ts'
@@ -68,6 +69,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
   const board = await openBoard(request.device, undefined, request.connection, progress)
   const { device, profile } = board
   try {
+    if (!request.attach) await tryMeter(request.energy?.meter, board, progress)
     if (subject.kind === 'artifact' && trtexecOf(subject.manifest))
       return await benchEngine(board, subject, request, progress)
     const { engine, place } = await placing(subject, request, progress)

@@ -1,6 +1,13 @@
+import { toEdgewrightError } from '../error.ts'
 import type { Collected } from '../measure/collect.ts'
-import { type EnergyFigure, type EnergyInput, energyPerInference } from '../measure/energy.ts'
-import { type EnergyDurations, energyPlan, energyWindows, meterPeriodMs } from '../measure/energy-plan.ts'
+import { type EnergyFigure, type EnergyInput, energyPerInference, externalSeries } from '../measure/energy.ts'
+import {
+  type EnergyDurations,
+  energyPlan,
+  type EnergyPlanRequest,
+  energyWindows,
+  meterPeriodMs,
+} from '../measure/energy-plan.ts'
 import type { Plan } from '../measure/plan.ts'
 import { metersOf, powerSeries, type PowerSeries } from '../measure/power/series.ts'
 import { choosePower, isPowerSource, type PowerSource } from '../measure/power/source.ts'
@@ -9,6 +16,7 @@ import { artifactId, memoryPlan, type Preset, type Subject } from '../measure/st
 import type { Progress } from '../progress.ts'
 import type { Energy, RunResult } from '../store/document.ts'
 import { execute } from './execute.ts'
+import { type MeterChoice, withMeter } from './meter.ts'
 import type { OpenedBoard } from './open-device.ts'
 import type { Provisioned } from './provision.ts'
 
@@ -19,6 +27,8 @@ export interface EnergyChoice {
   /** `--rail`: label or id, several joined by commas, or `pmic`. */
   readonly rail: string | undefined
   readonly sampleHz: number
+  /** A meter beside the board, in place of its own sensors. */
+  readonly meter?: MeterChoice | undefined
 }
 
 export const defaultEnergy: EnergyChoice = { wanted: 'auto', rail: undefined, sampleHz: 20 }
@@ -40,7 +50,9 @@ export interface EnergyPhase {
   readonly notes: readonly string[]
   readonly power: {
     readonly collected: Collected
-    readonly source: PowerSource
+    readonly source:
+      | PowerSource
+      | { readonly kind: 'meter'; readonly scope: 'external'; readonly name: string }
     readonly series: PowerSeries
   } | null
 }
@@ -93,12 +105,61 @@ export async function measureEnergy(
   }
 }
 
+/** The same with a meter beside the board; one that fails costs its figures, not the run. */
+async function measureEnergyBeside(
+  board: OpenedBoard,
+  tools: Provisioned,
+  choice: MeterChoice,
+  request: EnergyRequest,
+  progress: Progress,
+): Promise<EnergyPhase> {
+  try {
+    const { executed, metered } = await withMeter(choice, board, tools.runner, progress, (meter) => {
+      const marker = choice.marker === null ? {} : { marker: choice.marker }
+      return runEnergyPhase(
+        board,
+        tools,
+        request,
+        { ...marker, samplePeriodMs: meter.periodMs },
+        meter.name,
+        progress,
+      )
+    })
+    const { power, sync } = metered
+    const series = externalSeries(power, sync.boardMinusHostNs)
+    const covers =
+      'All that flows through the meter: the board with its regulators and what is plugged into it.'
+    return {
+      ...energiesOf(
+        executed.collected,
+        { name: power.source, scope: 'external', covers, limitMilliW: null, series, sync },
+        request,
+      ),
+      power: {
+        collected: executed.collected,
+        source: { kind: 'meter', scope: 'external', name: power.source },
+        series,
+      },
+    }
+  } catch (thrown) {
+    const error = toEdgewrightError(thrown)
+    if (error.code !== 'METER_FAILED') throw error
+    const saw = error.saw === undefined ? '' : ` (${error.saw})`
+    progress.warn({
+      code: error.code,
+      message: `${error.message}${saw}`,
+      hint: error.hint ?? 'See docs/meters.md.',
+    })
+    return withoutPower(noEnergy('meter-failed', `${error.message}${saw}`), request.subjects)
+  }
+}
+
 /** The phase itself, with the board's own meters, or with the marker that a meter beside the board looks at. */
 export async function runEnergyPhase(
   board: OpenedBoard,
   tools: Provisioned,
   request: EnergyRequest,
-  meters: Pick<Plan, 'meters' | 'marker'>,
+  meters: Pick<EnergyPlanRequest, 'meters' | 'marker' | 'samplePeriodMs'>,
   by: string,
   progress: Progress,
 ): Promise<{ readonly collected: Collected; readonly plan: Plan }> {
@@ -208,13 +269,18 @@ export async function measureEnergies(
   medianNs: (subject: string, threads: number) => number | null,
   progress: Progress,
 ): Promise<ReadonlyMap<number, EnergyPhase>> {
-  const source = await preparePower(board, choice, request.preset, progress)
+  const beside = choice.wanted === 'off' ? undefined : choice.meter
+  const source = beside ? null : await preparePower(board, choice, request.preset, progress)
   const phases = new Map<number, EnergyPhase>()
   for (const threads of request.threads) {
     const known = request.subjects.flatMap(({ id }) => medianNs(id, threads) ?? [])
-    const phase = isSource(source)
-      ? await measureEnergy(board, tools, source, choice, { ...request, threads, medianNs: known }, progress)
-      : withoutPower(source, request.subjects)
+    const each = { ...request, threads, medianNs: known }
+    const phase =
+      source === null
+        ? await measureEnergyBeside(board, tools, beside!, each, progress)
+        : isSource(source)
+          ? await measureEnergy(board, tools, source, choice, each, progress)
+          : withoutPower(source, request.subjects)
     phases.set(threads, phase)
   }
   return phases

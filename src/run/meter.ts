@@ -51,7 +51,7 @@ export async function withMeter<T extends ExecutedPlan>(
   board: OpenedBoard,
   runner: string,
   progress: Progress,
-  work: () => Promise<T>,
+  work: (meter: Meter) => Promise<T>,
 ): Promise<{ readonly executed: T; readonly metered: Metered }> {
   const { settings } = choice
   progress.stage('meter', settings.spec.kind)
@@ -59,7 +59,7 @@ export async function withMeter<T extends ExecutedPlan>(
   try {
     const before = await boardOffset(board, runner, progress)
     await meter.start()
-    const executed = await work()
+    const executed = await work(meter)
     const series = await meter.stop()
     const after = await boardOffset(board, runner, progress)
     warnOf(meter, series, progress)
@@ -68,6 +68,24 @@ export async function withMeter<T extends ExecutedPlan>(
   } finally {
     await meter.close()
   }
+}
+
+/**
+ * Opens the meter and closes it again: one that is not there, or not for this board, is said before anything is
+ * measured. What is no device of its own (a program, a recording) is not tried.
+ *
+ * @throws EdgewrightError METER_FAILED, METER_REFUSED, USAGE
+ */
+export async function tryMeter(
+  choice: MeterChoice | undefined,
+  { profile }: Pick<OpenedBoard, 'profile'>,
+  progress: Progress,
+): Promise<void> {
+  if (choice === undefined || choice.settings.spec.kind === 'exec' || choice.settings.spec.kind === 'csv')
+    return
+  progress.stage('meter', choice.settings.spec.kind)
+  const meter = await openMeter(choice.settings, maxAmpsOf(profile, choice.settings), progress)
+  await meter.close()
 }
 
 /** What the profile says that the board can take at most, as a current at the supply's voltage. */

@@ -1,6 +1,7 @@
 import { presetOf, affinityOf, energyOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
 import { type Command, flag, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
+import { meterOptions } from '../meter.ts'
 import { deviceOptions, measureOptions, modelOptions } from '../options.ts'
 
 export const bench: Command = {
@@ -15,6 +16,7 @@ export const bench: Command = {
       describe: 'pi@host, ssh://user@host:port, local: or a name of edgewright devices',
     },
     ...measureOptions,
+    ...meterOptions,
     operators: { type: 'boolean', describe: 'Also the time by operator (in a session of its own)' },
     attach: {
       type: 'string',

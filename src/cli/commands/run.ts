@@ -11,6 +11,7 @@ import {
 } from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
+import { meterOptions } from '../meter.ts'
 import {
   dataOptions,
   deviceOptions,
@@ -49,6 +50,7 @@ export const run: Command = {
     ...recipeOptions,
     scheme: { type: 'string', describe: 'full-int8, float, … or several, e.g. float,full-int8: a row each' },
     ...measureOptions,
+    ...meterOptions,
     preset: {
       type: 'string',
       describe:

@@ -31,6 +31,7 @@ export function csvMeter(path: string, options: CsvOptions, progress: Progress):
   let closed = false
   return {
     name: `the recording ${path}`,
+    periodMs: 0,
     async start() {
       began = [Date.now() * 1e6, monotonicNs()]
     },

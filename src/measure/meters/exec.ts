@@ -71,6 +71,7 @@ export function execMeter(argv: readonly string[], { accuracyShare }: ExecOption
 
   return {
     name: `the meter program ${name}`,
+    periodMs: 0,
     async start() {
       recording = createRecording()
       began = [Date.now() * 1e6, monotonicNs()]

@@ -60,6 +60,7 @@ export async function openPolled(link: SerialLink, polled: PolledModel): Promise
   let stop = { asked: false }
   return {
     name: `${model} at ${link.path}`,
+    periodMs: polled.periodMs,
     async start() {
       series = emptySeries()
       stop = { asked: false }

@@ -148,6 +148,7 @@ function streamingMeter(
 
   return {
     name: `PPK2 at ${link.path}`,
+    periodMs: 1,
     async start() {
       decoder = createPpk2Decoder(metadata.ranges, volts, pins)
       const askedNs = monotonicNs()

@@ -48,6 +48,8 @@ export interface MeterSeries {
 export interface Meter {
   /** For messages: `PPK2 at /dev/ttyACM0`. */
   readonly name: string
+  /** Between two points, as far as that is known beforehand; 0: not. */
+  readonly periodMs: number
   /** Begins to sample; resolves once samples come. */
   start(): Promise<void>
   /** Ends sampling. A meter that was lost before gives what it measured until then. */
