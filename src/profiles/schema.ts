@@ -102,18 +102,6 @@ const accelerator = z.strictObject({
     .string()
     .regex(/^\d+\.\d+$/, 'must be written like "8.2", in quotes')
     .optional(),
-  /** Of an NVIDIA GPU. */
-  computeCapability: z
-    .string()
-    .regex(/^\d+\.\d+$/, 'must be written like "8.7", in quotes')
-    .optional(),
-  /** NVIDIA deep learning accelerators beside the GPU. */
-  dlaCores: z.number().int().nonnegative().optional(),
-  /** The newest TensorRT that the vendor's images for this board carry; absent: the newest of all. */
-  newestTensorRt: z
-    .string()
-    .regex(/^\d+\.\d+$/, 'must be written like "8.2", in quotes')
-    .optional(),
   note: z.string().nullable(),
   source: sourceTags,
 })
