@@ -95,7 +95,7 @@ function longTurns(turns: readonly string[], { turn, blockSeconds }: ComparisonP
 }
 
 /** So long a turn lasts: long beside the first inference after a change of networks, short beside a drift. */
-const turnNs = 30e6
+const turnNs = 20e6
 const mostInTurn = 500
 
 /** Inferences of a turn, from what one takes about. */

@@ -22,7 +22,7 @@ export interface LatencyComparison {
   readonly blocks: number
   /** What counts as no difference, a share. */
   readonly band: number
-  /** What a difference must exceed: the band, or what two loads of the same network may differ by where that is more. */
+  /** What a difference must exceed: the band, or twice what two loads of the same network differed by where that is more. */
   readonly floor: number
   /** B against A; a figure that the inferences do not support is null. */
   readonly changes: Readonly<Record<LatencyMetric, Change | null>>
@@ -99,9 +99,9 @@ function changeOf(first: readonly number[] | null, second: readonly number[] | n
   }
 }
 
-/** The control's interval holds what two loads of one network differ by here: no smaller difference is anyone's own. */
-function floorOf(band: number, { interval }: Change): number {
-  return interval ? Math.max(band, -interval.low, interval.high) : band
+/** Twice what two loads of the same network differed by: no smaller difference is a network's own. */
+function floorOf(band: number, { estimate }: Change): number {
+  return Math.max(band, 2 * Math.abs(estimate))
 }
 
 function judge(
@@ -139,7 +139,7 @@ function undecided({ estimate, interval, pValue }: Change, band: number, floor: 
   const seen = `${signed(estimate)} (95 %: ${range(interval!)}; p = ${pValue.toPrecision(2)})`
   if (pValue > testLevel) return `Nothing is proved: ${seen}.`
   if (Math.abs(estimate) <= band) return `A difference of ${seen}, but it may lie inside ±${percent(band)}.`
-  return `A difference of ${seen}, but two loads of the same network may differ by ${percent(floor)} here.`
+  return `A difference of ${seen}, but two loads of the same network differed by half of ${percent(floor)}.`
 }
 
 function range({ low, high }: { low: number; high: number }): string {
