@@ -77,9 +77,9 @@ export function sampled(
   }
 }
 
-/** Energy of a stretch, by steps of 0.1 ms. */
+/** Energy of a stretch, by steps of 0.25 ms. */
 export function energyOf(wave: Waveform, fromNs: number, toNs: number): number {
-  const steps = Math.round((toNs - fromNs) / 100_000)
+  const steps = Math.round((toNs - fromNs) / 250_000)
   const width = (toNs - fromNs) / steps
   let sum = 0
   for (let i = 0; i < steps; i++) sum += wave(fromNs + (i + 0.5) * width) * width
