@@ -1,6 +1,7 @@
 import type { BoardCpu, BoardModel } from './identity.ts'
 import type { BoardPower } from './power.ts'
 import { startSystemBoard } from './system-board.ts'
+import type { PowerLoss } from './system-disk.ts'
 import type { SensorOptions } from './system-sensors.ts'
 import { startUserBoard } from './user-board.ts'
 
@@ -83,7 +84,7 @@ export interface Board {
    * Takes the power away, without a word, and leaves on the disk what a real one would have (with a persistent disk
    * only): everything before the last flush, and of later writes each or not. The board is down until `powerOn`.
    */
-  powerCut(): Promise<{ readonly kept: number; readonly lost: number }>
+  powerCut(): Promise<PowerLoss>
   /** A cold boot from the disk as it is, with the same address and keys. */
   powerOn(): Promise<void>
   /** Stops every process of the board, as a hung kernel would: connections stay open and silent. */

@@ -11,8 +11,16 @@ import { join } from 'node:path'
 export interface PersistentDisk {
   /** Arguments of QEMU for the node `disk`; a fresh log. */
   powerOn(): readonly string[]
-  /** Brings the disk to what a power loss leaves; `lost` counts writes that are gone. */
-  powerLoss(): { readonly kept: number; readonly lost: number }
+  /** Brings the disk to what a power loss leaves. */
+  powerLoss(): PowerLoss
+}
+
+export interface PowerLoss {
+  /** Writes since the last `powerOn`. */
+  readonly kept: number
+  readonly lost: number
+  /** The disk as it is now: raw, the file system from its first byte. */
+  readonly image: string
 }
 
 const flushFlag = 1n
@@ -41,7 +49,7 @@ export function createPersistentDisk(folder: string, image: string, seed: number
     powerLoss() {
       const result = replay(log, durable, random)
       rmSync(current, { force: true })
-      return result
+      return { ...result, image: durable }
     },
   }
 }
