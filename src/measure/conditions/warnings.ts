@@ -1,3 +1,4 @@
+import type { LeftPinned, PinOutcome } from '../../deploy/pins.ts'
 import type { Warning } from '../../progress.ts'
 import type { Stability } from './stability.ts'
 import { celsius, raisedFlags } from './stability.ts'
@@ -126,7 +127,7 @@ const table = {
       : null,
 } as const satisfies Record<string, (facts: WarningFacts) => Omit<Warning, 'code'> | null>
 
-export type WarningCode = keyof typeof table
+export type WarningCode = keyof typeof table | 'PIN_REFUSED' | 'PIN_LEFT' | 'PIN_NOT_RESTORED'
 
 const clockWobble = 0.05
 /** CPUs' worth. */
@@ -136,8 +137,43 @@ const outlierShare = 0.02
 
 /** What is worth saying about the conditions of a measurement. */
 export function conditionWarnings(facts: WarningFacts): (Warning & { readonly code: WarningCode })[] {
-  return (Object.keys(table) as WarningCode[]).flatMap((code) => {
+  return (Object.keys(table) as (keyof typeof table)[]).flatMap((code) => {
     const said = table[code](facts)
     return said ? [{ code, ...said }] : []
   })
+}
+
+/** What is said about settings of the board, before and after. */
+export const pinWarnings = {
+  notAllowed: (device: string) => ({
+    code: 'PIN_REFUSED' as const,
+    message: `The login on ${device} may not set its clocks: it is measured as it is.`,
+    hint: 'Allow it sudo without a password, log in as root, or set the governor there yourself.',
+  }),
+  noClocks: (device: string) => ({
+    code: 'PIN_REFUSED' as const,
+    message: `${device} shows no clocks that could be held: it is measured as it is.`,
+    hint: 'Virtual machines and containers have none; leave --pin out there.',
+  }),
+  left: (device: string, { run, pins }: LeftPinned) => {
+    const back = pins.filter(({ state }) => state === 'restored')
+    const failed = pins.filter(({ state }) => state === 'failed')
+    return {
+      code: 'PIN_LEFT' as const,
+      message: `The run ${run} was cut off and had left ${device} pinned${back.length > 0 ? `; set back: ${back.map(settingText).join(', ')}` : ''}${failed.length > 0 ? `; still as pinned: ${failed.map(settingText).join(', ')}` : ''}.`,
+      hint:
+        failed.length > 0
+          ? 'Set these back there yourself; root or sudo without a password is needed.'
+          : 'Results since then may have been taken with other clocks than you thought.',
+    }
+  },
+  notRestored: (device: string, pins: readonly PinOutcome[]) => ({
+    code: 'PIN_NOT_RESTORED' as const,
+    message: `${device} did not take everything back: ${pins.map(({ what, from, to, state }) => (state === 'left' ? `somebody else has set the ${what} meanwhile` : `${what} is still ${to} and was ${from}`)).join('; ')}.`,
+    hint: 'The next run there tries again; or set it back yourself.',
+  }),
+} as const
+
+function settingText({ what, from, to }: PinOutcome): string {
+  return `${what} ${to} → ${from}`
 }
