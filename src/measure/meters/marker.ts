@@ -11,7 +11,7 @@ export interface Pulse {
 const writeDelayNs = 1e6
 /** Pauses shorter than this may be seen by one side only. */
 const shortestPauseNs = 5e6
-const durationTolerance = { ns: 5e6, share: 500e-6 }
+const durationTolerance = { ns: 20e6, share: 500e-6 }
 
 /** When a pin was up, from its edges; one that was up from the start, or stayed up, is no whole pulse. */
 export function pulsesOf(edges: readonly MeterEdge[], pin: number): Pulse[] {

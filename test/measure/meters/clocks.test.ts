@@ -72,11 +72,9 @@ test('steps are found among the pulses of the marker by how long they were', () 
   ].map(([from, to]) => ({ fromNs: from! * ms, toNs: to! * ms }))
   const offset = 987_654 * ms
   // seen with what came before: a blink of another program's, and a pulse of another length
-  const seen = [
-    [10, 30],
-    [400, 900],
-    ...steps.map(({ fromNs, toNs }) => [fromNs / ms, toNs / ms + 0.4]),
-  ].map(([from, to]) => ({ fromNs: from! * ms - offset, toNs: to! * ms - offset }))
+  const seen = [[10, 30], [400, 900], ...steps.map(({ fromNs, toNs }) => [fromNs / ms, toNs / ms + 0.4])].map(
+    ([from, to]) => ({ fromNs: from! * ms - offset, toNs: to! * ms - offset }),
+  )
   const edges = seen.flatMap(({ fromNs, toNs }) => [
     { pin: 3, rising: true, atNs: fromNs },
     { pin: 5, rising: true, atNs: fromNs + 1 },

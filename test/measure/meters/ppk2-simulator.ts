@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { simulator } from './simulator.ts'
 import { currentAt, markerAt } from './waveform.ts'
 
@@ -17,6 +18,10 @@ export interface Ppk2Settings {
   /** Streams already when it is opened, as after a session that was cut off. */
   readonly streaming?: boolean
   readonly constantAmps?: number
+  /** D0 follows what this file holds, as if wired to a pin of the board. */
+  readonly markerFile?: string
+  /** With it: amperes before the first pulse and by pulse, some noise on top; the last stays. */
+  readonly pulseAmps?: readonly number[]
 }
 
 /** Not the vendor's defaults: a decoder that forgot a coefficient is off by far more than half a per cent. */
@@ -129,11 +134,14 @@ function run(): void {
     const volts = mode === 2 ? vdd / 1000 : 5
     const word = words(volts, settings)
     let sent = 0
+    let ticks = 0
+    const tickMs = settings.markerFile === undefined ? 5 : 1
     let losses = [...(settings.losses ?? [])]
     clearInterval(timer)
     timer = setInterval(() => {
       let due = Math.floor(Number(process.hrtime.bigint() - begun) / 10_000)
       if (settings.stream === 'silent-after') due = Math.min(due, settings.samples!)
+      look()
       const bytes = Buffer.alloc((due - sent) * 4)
       let length = 0
       for (; sent < due; sent++) {
@@ -146,11 +154,22 @@ function run(): void {
         length = bytes.writeUInt32LE(value, length)
       }
       port.send(bytes.subarray(0, length))
+      if (++ticks % 5 !== 0 && tickMs === 1) return
       port.remark('sent', sent)
       port.remark('backlog', port.backlog)
-    }, 5)
+    }, tickMs)
+  }
+
+  /** What the board's pin is at now. */
+  function look(): void {
+    if (settings.markerFile === undefined) return
+    const up = readFileSync(settings.markerFile, 'utf8').startsWith('1')
+    if (up && !wired.up) wired.pulses++
+    wired.up = up
   }
 }
+
+const wired = { up: false, pulses: 0 }
 
 /** Words by period: range as the kit switches it (up at once, down one range after a while), ADC with a little noise. */
 export function words(volts: number, settings: Ppk2Settings): (index: number) => number {
@@ -161,10 +180,15 @@ export function words(volts: number, settings: Ppk2Settings): (index: number) =>
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
     return seed / 2 ** 32
   }
+  const ampsAt = (index: number) => {
+    const { constantAmps, pulseAmps } = settings
+    if (pulseAmps === undefined) return constantAmps ?? currentAt(index)
+    return pulseAmps[Math.min(wired.pulses, pulseAmps.length - 1)]! * (0.95 + 0.1 * noise())
+  }
   return (index) => {
     if (settings.stream === 'zeros') return 0
     if (settings.stream === 'random') return (noise() * 2 ** 32) >>> 0
-    const amps = settings.constantAmps ?? currentAt(index)
+    const amps = ampsAt(index)
     if (amps > rangeMax[range]!) {
       range = rangeMax.findIndex((max) => amps <= max)
       below = 0
@@ -177,7 +201,7 @@ export function words(volts: number, settings: Ppk2Settings): (index: number) =>
     const adc = Math.max(0, Math.min(16_383, Math.floor(adcOf(amps, range, volts) / 4 + noise())))
     const counter = (index + (settings.flickers?.includes(index) ? 17 : 0)) & 63
     const said = index === settings.invalidRangeAt ? 6 : range
-    const pins = markerAt(index) ? 1 : 0
+    const pins = (settings.markerFile === undefined ? markerAt(index) : wired.up) ? 1 : 0
     return (adc | (said << 14) | (counter << 18) | (pins << 24)) >>> 0
   }
 }
