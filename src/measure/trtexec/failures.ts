@@ -164,16 +164,20 @@ const killedBy: Readonly<Record<number, string>> = {
  * @param exitCode as a shell says it; null where it ended without a word
  */
 export function failureOf(log: string, exitCode: number | null): Failure {
+  // a builder that tries what does not fit into memory warns and goes on: no warning is why it ended
+  const told = log
+    .split('\n')
+    .filter((line) => !/^\[[^\]]*\] \[W\]/.test(line))
+    .join('\n')
   for (const rule of rules) {
-    const found = rule.pattern.exec(log)
-    // an allocation that fails while tactics are tried is a warning; only where the build ended is it the cause
+    const found = rule.pattern.exec(told)
     if (found)
       return {
         kind: rule.kind,
         code: rule.code ?? 'ENGINE_FAILED',
         sentence: rule.sentence(found),
         hint: rule.hint,
-        saw: lineAround(log, found.index),
+        saw: lineAround(told, found.index),
       }
   }
   const signal = exitCode === null ? 'no exit status' : killedBy[exitCode]

@@ -8,17 +8,20 @@ const models = {
   'orin-nano': {
     model: 'NVIDIA Jetson Orin Nano Developer Kit',
     compatible: ['nvidia,p3768-0000+p3767-0005', 'nvidia,p3767-0005', 'nvidia,tegra234'],
-    release: '# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025',
+    release:
+      '# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025',
   },
   'orin-nx': {
     model: 'NVIDIA Jetson Orin NX Engineering Reference Developer Kit',
     compatible: ['nvidia,p3768-0000+p3767-0000', 'nvidia,p3767-0000', 'nvidia,tegra234'],
-    release: '# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025',
+    release:
+      '# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49:37 UTC 2025',
   },
   nano: {
     model: 'NVIDIA Jetson Nano Developer Kit',
     compatible: ['nvidia,p3450-0000', 'nvidia,jetson-nano', 'nvidia,tegra210'],
-    release: '# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64, DATE: Sat Feb 19 17:07:00 UTC 2022',
+    release:
+      '# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64, DATE: Sat Feb 19 17:07:00 UTC 2022',
   },
 } as const
 
@@ -40,7 +43,10 @@ export interface JetsonBoard extends Board {
 export const jetPackPlace = '/usr/src/tensorrt/bin/trtexec'
 
 /** Starts the board and puts the stand-ins on it, with trtexec off PATH as JetPack has it. */
-export async function startJetson(model: JetsonModel = 'orin-nano', options: BoardOptions = {}): Promise<JetsonBoard> {
+export async function startJetson(
+  model: JetsonModel = 'orin-nano',
+  options: BoardOptions = {},
+): Promise<JetsonBoard> {
   const board = await startBoard(options)
   const { model: name, compatible, release } = models[model]
   board.setSys('firmware/devicetree/base/model', `${name}\0`)
