@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { openMetric } from '../data/metric.ts'
 import { openDataset } from '../data/open.ts'
 import { iterate } from '../data/iterate.ts'
-import type { InputSpec, Sample } from '../data/types.ts'
+import type { Dataset, InputSpec, Sample } from '../data/types.ts'
 import { wilsonInterval } from '../data/significance.ts'
 import { dequantizeTensor, type IntegerType } from '../data/quantize-tensor.ts'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
@@ -47,7 +47,7 @@ export interface Evaluation {
 }
 
 /** A network's tensors and how to run it on one sample after another. */
-interface Loaded {
+export interface LoadedNetwork {
   readonly inputs: readonly { readonly name: string; readonly stored: IntegerType | null }[]
   readonly specs: readonly InputSpec[]
   readonly outputs: readonly {
@@ -64,29 +64,30 @@ interface Loaded {
 /** Samples that are sent to a board at a time. */
 const batchBytes = 32 * 2 ** 20
 
-/** The metric of a model or an artifact over labelled data, as this computer or a board computes it. */
-export async function evaluateSubject(request: EvaluateRequest, progress: Progress): Promise<Evaluation> {
+/**
+ * The metric of a model or an artifact over labelled data, as this computer or a board computes it.
+ *
+ * @param watch is given each sample and its outputs, dequantized, too
+ */
+export async function evaluateSubject(
+  request: EvaluateRequest,
+  progress: Progress,
+  watch?: (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => void,
+): Promise<Evaluation> {
   if (!request.data)
     throw new EdgewrightError('USAGE', 'Nothing to evaluate on.', {
       where: '--data',
       hint: 'Name samples: docs/data.md.',
     })
   const subject = await openSubject(request.subject)
-  const loaded = await load(subject, request, progress)
-  const recipe = recipeFor(subject, request.recipe)
-  const dataset = await openDataset(request.data, loaded.specs, {
-    classes: classCountOfShape(loaded.outputs[0]?.shape) ?? undefined,
-    labelOffset: recipe.labelOffset,
-    preprocess: recipe.preprocessing,
-    limit: request.limit,
-    seed: recipe.seed,
-    warn: progress.warn.bind(progress),
-  })
+  const loaded = await loadNetwork(subject, request.shapes, progress)
+  const dataset = await datasetFor(subject, loaded, { ...request, data: request.data }, progress)
   const metric = await openMetric(request.metric ?? dataset.metric ?? 'top-1', dataset)
   metric.start()
   let done = 0
   const add = async (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => {
     await metric.add(outputs, sample)
+    watch?.(sample, outputs)
     progress.tick(++done, dataset.length, 'samples')
   }
   const samples = iterate(
@@ -112,6 +113,24 @@ export async function evaluateSubject(request: EvaluateRequest, progress: Progre
   }
 }
 
+/** Data as this network takes them. */
+export function datasetFor(
+  subject: Subject,
+  loaded: LoadedNetwork,
+  request: Pick<EvaluateRequest, 'recipe' | 'limit'> & { readonly data: string },
+  progress: Progress,
+): Promise<Dataset> {
+  const recipe = recipeFor(subject, request.recipe)
+  return openDataset(request.data, loaded.specs, {
+    classes: classCountOfShape(loaded.outputs[0]?.shape) ?? undefined,
+    labelOffset: recipe.labelOffset,
+    preprocess: recipe.preprocessing,
+    limit: request.limit,
+    seed: recipe.seed,
+    warn: progress.warn.bind(progress),
+  })
+}
+
 /** Samples are prepared for an artifact as they were when it was compiled, raw where it does that itself; what is said now goes before. */
 function recipeFor(subject: Subject, said: Recipe): Recipe {
   const made =
@@ -127,7 +146,11 @@ function recipeFor(subject: Subject, said: Recipe): Recipe {
   return made.foldPreprocessing ? rawRecipe(recipe) : recipe
 }
 
-async function load(subject: Subject, request: EvaluateRequest, progress: Progress): Promise<Loaded> {
+export async function loadNetwork(
+  subject: Subject,
+  shapes: EvaluateRequest['shapes'],
+  progress: Progress,
+): Promise<LoadedNetwork> {
   if (subject.kind === 'artifact') {
     const { manifest } = subject
     const stored = storedTypes(manifest.outputs)
@@ -155,7 +178,7 @@ async function load(subject: Subject, request: EvaluateRequest, progress: Progre
           : {},
     }
   }
-  const { source, bytes } = await staticModel(subject.path, request.shapes, progress)
+  const { source, bytes } = await staticModel(subject.path, shapes, progress)
   return {
     inputs: source.original.inputs.map((name) => ({ name, stored: null })),
     specs: inputSpecsOf(source.original),
@@ -172,7 +195,7 @@ async function load(subject: Subject, request: EvaluateRequest, progress: Progre
 type Add = (sample: Sample, outputs: ReadonlyMap<string, Tensor>) => Promise<void>
 
 async function evaluateHere(
-  loaded: Loaded,
+  loaded: LoadedNetwork,
   samples: AsyncIterable<Sample>,
   add: Add,
   progress: Progress,
@@ -196,7 +219,7 @@ async function evaluateHere(
 
 async function evaluateOnDevice(
   subject: Subject,
-  loaded: Loaded,
+  loaded: LoadedNetwork,
   samples: AsyncIterable<Sample>,
   add: Add,
   request: EvaluateRequest & { readonly device: string },
@@ -228,7 +251,7 @@ async function evaluateOnDevice(
 async function inferOnDevice(
   board: OpenedBoard,
   tools: Parameters<typeof execute>[1] & { readonly model: string },
-  loaded: Loaded,
+  loaded: LoadedNetwork,
   batch: readonly Sample[],
   progress: Progress,
 ): Promise<(name: string, index: number) => Tensor> {
@@ -290,7 +313,7 @@ async function inferOnDevice(
 }
 
 /** Samples by as many as fit one transfer. */
-async function* batches(samples: AsyncIterable<Sample>, loaded: Loaded): AsyncGenerator<Sample[]> {
+async function* batches(samples: AsyncIterable<Sample>, loaded: LoadedNetwork): AsyncGenerator<Sample[]> {
   const sampleBytes = loaded.specs.reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0)
   const most = Math.max(1, Math.floor(batchBytes / sampleBytes))
   let batch: Sample[] = []
@@ -303,7 +326,7 @@ async function* batches(samples: AsyncIterable<Sample>, loaded: Loaded): AsyncGe
   if (batch.length > 0) yield batch
 }
 
-function reals(loaded: Loaded, output: (name: string) => Tensor): Map<string, Tensor> {
+function reals(loaded: LoadedNetwork, output: (name: string) => Tensor): Map<string, Tensor> {
   return new Map(
     loaded.outputs.map(({ name, stored }) => [
       name,

@@ -1,4 +1,4 @@
-import { formatBytes, formatNs, formatShare } from '../report/format.ts'
+import { formatBytes, formatMicrojoules, formatNs, formatShare } from '../report/format.ts'
 import type { RunResult } from '../store/document.ts'
 import { type BudgetMetric, budgetMetrics, type BudgetOutcome } from './budget.ts'
 
@@ -30,6 +30,8 @@ export function figureOf(result: RunResult, metric: BudgetMetric): number | null
       return memory?.peakRssBytes ?? null
     case 'artifact.bytes':
       return artifact?.bytes ?? null
+    case 'energy':
+      return result.energy.value
     case 'speedup':
       return speedup ?? null
   }
@@ -39,15 +41,19 @@ export function describeBudget(outcome: BudgetOutcome & { readonly device: strin
   const { budget, device } = outcome
   const what = `${budget.written}, ${device}`
   if (outcome.status === 'unknown') return `unknown   ${what}  this run has no such figure`
-  const value = format(outcome.value, budgetMetrics[budget.metric])
+  const value = formatFigure(outcome.value, budgetMetrics[budget.metric])
   return `${outcome.status === 'broken' ? 'BROKEN' : 'kept  '}    ${what}  it is ${value}`
 }
 
-function format(value: number, unit: 'time' | 'fraction' | 'bytes' | 'ratio'): string {
+export function formatFigure(
+  value: number,
+  unit: 'time' | 'fraction' | 'bytes' | 'energy' | 'ratio',
+): string {
   return {
     time: formatNs,
     fraction: formatShare,
     bytes: formatBytes,
+    energy: formatMicrojoules,
     ratio: (ratio: number) => `${ratio.toFixed(2)}×`,
   }[unit](value)
 }
