@@ -61,6 +61,7 @@ export const optionTable: readonly OptionRow[] = [
   { wish: 'stronglyTyped', option: null, since: [11, 0] },
   { wish: 'dlaCore', option: '--useDLACore=$', since: [8, 0] },
   { wish: 'gpuFallback', option: '--allowGPUFallback', since: [8, 0] },
+  { wish: 'profilingVerbosity', option: null, since: [8, 0], until: [8, 1] },
   {
     wish: 'profilingVerbosity',
     option: '--profilingVerbosity=detailed',
