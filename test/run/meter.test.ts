@@ -115,7 +115,7 @@ test('the clock of a board over SSH: its true offset lies within the bound', {
   skip: sshdMissing,
 }, async (t) => {
   const sshd = await startSshd()
-  t.after(() => sshd.close())
+  t.after(() => sshd.stop())
   const connection = await openConnection(sshd.spec, sshd.options)
   t.after(() => connection.close())
   const runner = prebuiltRunner(process.arch === 'arm64' ? 'aarch64' : 'x86_64').path

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { simulator } from './simulator.ts'
 import { currentAt, markerAt } from './waveform.ts'
 
@@ -141,7 +141,7 @@ function run(): void {
     timer = setInterval(() => {
       let due = Math.floor(Number(process.hrtime.bigint() - begun) / 10_000)
       if (settings.stream === 'silent-after') due = Math.min(due, settings.samples!)
-      look()
+      look(begun)
       const bytes = Buffer.alloc((due - sent) * 4)
       let length = 0
       for (; sent < due; sent++) {
@@ -160,16 +160,21 @@ function run(): void {
     }, tickMs)
   }
 
-  /** What the board's pin is at now. */
-  function look(): void {
-    if (settings.markerFile === undefined) return
-    const up = readFileSync(settings.markerFile, 'utf8').startsWith('1')
-    if (up && !wired.up) wired.pulses++
+  /** What the board's pin is at now, and since which sampling period: as the file's own time says, however late this is. */
+  function look(begun: bigint): void {
+    const { markerFile } = settings
+    if (markerFile === undefined) return
+    const up = readFileSync(markerFile, 'utf8').startsWith('1')
+    if (up === wired.up) return
+    const agoMs = Date.now() - statSync(markerFile).mtimeMs
+    wired.before = wired.pulses
+    wired.since = Math.floor((Number(process.hrtime.bigint() - begun) - agoMs * 1e6) / 10_000)
+    wired.pulses += up ? 1 : 0
     wired.up = up
   }
 }
 
-const wired = { up: false, pulses: 0 }
+const wired = { up: false, pulses: 0, before: 0, since: 0 }
 
 /** Words by period: range as the kit switches it (up at once, down one range after a while), ADC with a little noise. */
 export function words(volts: number, settings: Ppk2Settings): (index: number) => number {
@@ -183,7 +188,10 @@ export function words(volts: number, settings: Ppk2Settings): (index: number) =>
   const ampsAt = (index: number) => {
     const { constantAmps, pulseAmps } = settings
     if (pulseAmps === undefined) return constantAmps ?? currentAt(index)
-    return pulseAmps[Math.min(wired.pulses, pulseAmps.length - 1)]! * (0.95 + 0.1 * noise())
+    return (
+      pulseAmps[Math.min(index < wired.since ? wired.before : wired.pulses, pulseAmps.length - 1)]! *
+      (0.95 + 0.1 * noise())
+    )
   }
   return (index) => {
     if (settings.stream === 'zeros') return 0
@@ -201,7 +209,9 @@ export function words(volts: number, settings: Ppk2Settings): (index: number) =>
     const adc = Math.max(0, Math.min(16_383, Math.floor(adcOf(amps, range, volts) / 4 + noise())))
     const counter = (index + (settings.flickers?.includes(index) ? 17 : 0)) & 63
     const said = index === settings.invalidRangeAt ? 6 : range
-    const pins = (settings.markerFile === undefined ? markerAt(index) : wired.up) ? 1 : 0
+    const pins = (settings.markerFile === undefined ? markerAt(index) : wired.up !== index < wired.since)
+      ? 1
+      : 0
     return (adc | (said << 14) | (counter << 18) | (pins << 24)) >>> 0
   }
 }
