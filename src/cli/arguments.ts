@@ -2,6 +2,7 @@ import { EdgewrightError } from '../error.ts'
 import type { Recipe, RecipeInput } from '../compile/recipe.ts'
 import type { Preset } from '../measure/presets.ts'
 import type { EnergyChoice } from '../run/energy.ts'
+import type { ConditionsChoice } from '../run/ready-board.ts'
 import { type Arguments, number, text, texts } from './command.ts'
 import { meterOf } from './meter.ts'
 
@@ -69,6 +70,35 @@ export function energyOf(args: Arguments): EnergyChoice {
     rail: text(args, 'rail'),
     sampleHz,
     meter: meterOf(args),
+  }
+}
+
+/** `--pin performance`, `--power-mode 15W`, `--cool-to 50C,5min,warn`. */
+export function conditionsOf(args: Arguments): ConditionsChoice {
+  return {
+    pin: text(args, 'pin') === 'performance',
+    powerMode: text(args, 'power-mode'),
+    coolTo: coolToOf(text(args, 'cool-to')),
+  }
+}
+
+function coolToOf(written: string | undefined): NonNullable<ConditionsChoice['coolTo']> {
+  if (written === undefined || written === 'auto') return 'auto'
+  if (written === 'off') return 'off'
+  const [degrees = '', ...rest] = written.split(',').map((part) => part.trim())
+  const celsius = /^(\d{1,3}(?:\.\d+)?)\s*(?:°?C)?$/i.exec(degrees)
+  const times = rest.flatMap((part) => /^(\d{1,4}(?:\.\d+)?)\s*(s|min)$/.exec(part) ?? [])
+  const others = rest.filter((part) => part !== 'warn' && !/^\d{1,4}(?:\.\d+)?\s*(s|min)$/.test(part))
+  if (!celsius || others.length > 0 || times.length > 3)
+    throw new EdgewrightError('USAGE', `Not a temperature to wait for: ${JSON.stringify(written)}.`, {
+      where: '--cool-to',
+      hint: 'Write --cool-to 50C, --cool-to 50C,5min or --cool-to 50C,5min,warn.',
+    })
+  const [, amount, unit] = times
+  return {
+    milliC: Math.round(Number(celsius[1]) * 1000),
+    deadlineMs: amount === undefined ? 600_000 : Number(amount) * (unit === 'min' ? 60_000 : 1000),
+    otherwise: rest.includes('warn') ? 'warn' : 'error',
   }
 }
 

@@ -88,11 +88,28 @@ export const measureOptions = {
   affinity: { type: 'string', describe: 'CPUs to pin to: 0,1' },
   energy: {
     type: 'boolean',
-    describe: 'Energy per inference, in a phase of its own; default: with every preset but quick (--no-energy: not)',
+    describe:
+      'Energy per inference, in a phase of its own; default: with every preset but quick (--no-energy: not)',
   },
   rail: {
     type: 'string',
-    describe: 'The power rail that stands for the board, by label or id (edgewright devices probe lists them), or pmic',
+    describe:
+      'The power rail that stands for the board, by label or id (edgewright devices probe lists them), or pmic',
   },
   'sample-rate': { type: 'number', describe: 'Samples of power a second, at most 100 (default 20)' },
+} as const satisfies Record<string, Options>
+
+/** How a board is held while it is measured. */
+export const conditionOptions = {
+  pin: {
+    type: 'string',
+    choices: ['performance'],
+    describe: 'Hold the clocks while it is measured (the board sets them back by itself)',
+  },
+  'power-mode': { type: 'string', describe: 'Jetson: nvpmodel by name, e.g. 15W, while it is measured' },
+  'cool-to': {
+    type: 'string',
+    describe:
+      'Wait until the chip is as cool: 50C, 50C,5min (default 10min), 50C,warn (measure all the same), off; default: as before the first row',
+  },
 } as const satisfies Record<string, Options>

@@ -1,23 +1,33 @@
 import { readFile } from 'node:fs/promises'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
+import { type Pin, runAftermath } from '../deploy/pins.ts'
 import { installRelease } from '../deploy/release.ts'
 import type { Device } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import { type Engine, engineOf } from '../execute/open.ts'
 import type { Collected } from '../measure/collect.ts'
+import { sensorPeriodMs } from '../measure/conditions/sensors.ts'
 import type { Preset } from '../measure/presets.ts'
 import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
 import { formatBytes, formatNs } from '../report/format.ts'
+import { conditionsText } from '../report/conditions-text.ts'
 import { energyCell, measuredText } from '../report/energy-text.ts'
 import type { Energy, Latency, OperatorTime, RunResult } from '../store/document.ts'
-import { conditionsOf, surveyBoard } from './conditions.ts'
+import { conditionsOf, warningsOf } from './conditions.ts'
 import { defaultEnergy, type EnergyChoice, measureEnergies, noEnergy } from './energy.ts'
 import { execute, type Executed, follow } from './execute.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
 import { tryMeter } from './meter.ts'
 import { type ConnectionOptions, openBoard, type OpenedBoard } from './open-device.ts'
 import { provision, type Provisioned } from './provision.ts'
+import {
+  type BoardSensors,
+  type ConditionsChoice,
+  readyBoard,
+  surveyAfter,
+  surveyBoard,
+} from './ready-board.ts'
 import { benchEngine } from './tensorrt/bench-engine.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
 import { openSubject, staticModel, type Subject } from './subject.ts'
@@ -33,6 +43,8 @@ export interface BenchRequest {
   readonly operators: boolean
   /** Absent: with every preset but quick, where the board has a sensor. */
   readonly energy?: EnergyChoice
+  /** Absent: nothing is set on the board. */
+  readonly conditions?: ConditionsChoice
   /** A run to collect in place of a new one. */
   readonly attach: string | undefined
   readonly connection: ConnectionOptions
@@ -77,7 +89,9 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
     const tools = await provision(device, engine, progress, accelerated ? 'edgetpu' : null)
     progress.stage('deploy', device.name)
     const model = await place(device)
-    const survey = await surveyBoard(device, progress.signal)
+    const survey = request.attach
+      ? await surveyBoard(device, progress.signal)
+      : await readyBoard(device, request.conditions ?? {}, new Map(), progress)
     const planned: PlanSubject = {
       id: 'model',
       backend: tools.backend,
@@ -88,7 +102,8 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
     const startedAt = new Date()
     const executed = request.attach
       ? await attached(board, request.attach, progress)
-      : await measure(board, tools, planned, survey.sensors, request, progress)
+      : await measure(board, tools, planned, survey, request, progress)
+    const after = request.attach ? undefined : await surveyAfter(board.device, progress.signal)
     const threads = request.attach ? threadsIn(executed.collected) : request.threads
     const rows: BenchRow[] = []
     const energies = await measureEnergies(
@@ -115,23 +130,33 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
         operators: operatorsOf(executed.collected, executed.files, 'model', count),
       })
     }
+    const conditions = {
+      device,
+      collected: executed.collected,
+      board: survey,
+      after,
+      aftermath: executed.aftermath,
+      latencies: rows.map(({ threads, latency }) => ({
+        name: threads === 1 ? 'the model' : `the model with ${threads} threads`,
+        latency,
+      })),
+      limits: profile.thermal.limits,
+      preset: request.preset,
+      affinity: request.affinity,
+      rateHz: request.rateHz,
+      interleaved: false,
+      startedAt,
+      endedAt: new Date(),
+    }
+    for (const warning of warningsOf({ ...conditions, profile, usesEdgeTpu: accelerated }))
+      progress.warn(warning)
     return {
       subject: { path: request.subject, kind: subject.kind, bytes: subject.bytes, sha256: subject.sha256 },
       device: device.name,
       profile: profile.id,
       runtime: tools.runtime,
       rows,
-      conditions: conditionsOf({
-        device,
-        collected: executed.collected,
-        board: survey,
-        preset: request.preset,
-        affinity: request.affinity,
-        rateHz: request.rateHz,
-        interleaved: false,
-        startedAt,
-        endedAt: new Date(),
-      }),
+      conditions: conditionsOf(conditions),
       rawLatencyNs: threads.map((count) => [
         ...rawLatency(executed.collected, 'model', count, request.rateHz, request.preset),
       ]),
@@ -164,7 +189,7 @@ async function measure(
   board: OpenedBoard,
   tools: Provisioned,
   subject: PlanSubject,
-  sensors: Parameters<typeof standardPlan>[0]['sensors'],
+  survey: BoardSensors & { readonly pins?: readonly Pin[] },
   request: BenchRequest,
   progress: Progress,
 ): Promise<Executed> {
@@ -174,15 +199,16 @@ async function measure(
       ...request,
       operators: request.operators && tools.timesOperators,
       subjects: [subject],
-      sensors,
+      sensors: survey.sensors,
+      sensorPeriodMs,
     })
-  return execute(board, tools, { files: new Map(), fetch: [], plan }, progress)
+  return execute(board, tools, { files: new Map(), fetch: [], plan, pins: survey.pins ?? [] }, progress)
 }
 
 async function attached(board: OpenedBoard, id: string, progress: Progress): Promise<Executed> {
   progress.stage('collect', id)
   const { collected } = await follow(board, id, progress)
-  return { collected, files: new Map() }
+  return { collected, files: new Map(), aftermath: await runAftermath(board.device, id) }
 }
 
 function threadsIn(collected: Collected): number[] {
@@ -212,6 +238,7 @@ export function describeBench(bench: Bench): string {
         ? `${String(threads).padStart(7)}${[latency.p50Ns, latency.p90Ns, latency.p99Ns, latency.meanNs, latency.minNs, latency.firstNs].map(cell).join('')}${String(latency.count).padStart(8)}  ${peakRssBytes === null ? 'unknown' : formatBytes(peakRssBytes)}`
         : `${String(threads).padStart(7)}  not measured`,
     )
+  lines.push(`conditions: ${conditionsText(conditions)}`)
   for (const { threads, energy } of bench.rows) {
     if (!energy || energy.reasonCode === 'not-asked') continue
     const what = `energy per inference, ${threads === 1 ? '1 thread' : `${threads} threads`}:`

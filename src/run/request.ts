@@ -7,6 +7,7 @@ import type { Preset } from '../measure/presets.ts'
 import { type Budget, parseBudget } from './budget.ts'
 import { type Config, readConfig } from './config.ts'
 import type { EnergyChoice } from './energy.ts'
+import type { ConditionsChoice } from './ready-board.ts'
 import { type ConnectionOptions, refusePassword } from './open-device.ts'
 
 /** One device of a run and what is to be compiled for it. */
@@ -38,6 +39,8 @@ export interface RunRequest {
   readonly preset: Preset
   /** Absent: with every preset but quick, where the board has a sensor. */
   readonly energy?: EnergyChoice
+  /** Absent: nothing is set on the board, and rows wait a minute at most for it to cool. */
+  readonly conditions?: ConditionsChoice
   readonly report: string | undefined
   readonly budgets: readonly Budget[]
   readonly connection: ConnectionOptions
@@ -69,6 +72,7 @@ export interface RunChoices {
   readonly rateHz: number
   readonly preset: Preset | undefined
   readonly energy?: EnergyChoice
+  readonly conditions?: ConditionsChoice
   readonly report: string | undefined
   readonly budgets: readonly string[]
   readonly edgetpuCompiler: string | undefined
@@ -117,6 +121,7 @@ export async function planRun(choices: RunChoices): Promise<RunRequest> {
     rateHz: choices.rateHz,
     preset: choices.preset ?? config?.preset ?? 'quick',
     ...(choices.energy ? { energy: choices.energy } : {}),
+    ...(choices.conditions ? { conditions: choices.conditions } : {}),
     report: choices.report ?? config?.report,
     budgets: [...(config?.budgets ?? []), ...choices.budgets].map(parseBudget),
     connection: choices.connection,

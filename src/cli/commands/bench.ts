@@ -1,8 +1,8 @@
-import { presetOf, affinityOf, energyOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
+import { presetOf, affinityOf, conditionsOf, energyOf, rateHzOf, shapesOf, threadsOf } from '../arguments.ts'
 import { type Command, flag, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { meterOptions } from '../meter.ts'
-import { deviceOptions, measureOptions, modelOptions } from '../options.ts'
+import { conditionOptions, deviceOptions, measureOptions, modelOptions } from '../options.ts'
 
 export const bench: Command = {
   name: 'bench',
@@ -16,6 +16,7 @@ export const bench: Command = {
       describe: 'pi@host, ssh://user@host:port, local: or a name of edgewright devices',
     },
     ...measureOptions,
+    ...conditionOptions,
     ...meterOptions,
     operators: { type: 'boolean', describe: 'Also the time by operator (in a session of its own)' },
     attach: {
@@ -40,6 +41,7 @@ export const bench: Command = {
         preset: presetOf(args, 'measure') ?? 'quick',
         operators: flag(args, 'operators'),
         energy: energyOf(args),
+        conditions: conditionsOf(args),
         attach: text(args, 'attach'),
         connection: connectionOf(args, context),
       },

@@ -7,12 +7,14 @@ import {
   shapesOf,
   threadsOf,
   affinityOf,
+  conditionsOf,
   energyOf,
 } from '../arguments.ts'
 import { type Command, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { meterOptions } from '../meter.ts'
 import {
+  conditionOptions,
   dataOptions,
   deviceOptions,
   edgetpuOptions,
@@ -50,6 +52,7 @@ export const run: Command = {
     ...recipeOptions,
     scheme: { type: 'string', describe: 'full-int8, float, … or several, e.g. float,full-int8: a row each' },
     ...measureOptions,
+    ...conditionOptions,
     ...meterOptions,
     preset: {
       type: 'string',
@@ -90,6 +93,7 @@ export const run: Command = {
       rateHz: rateHzOf(args),
       preset: presetOf(args, 'measure', kinds),
       energy: energyOf(args),
+      conditions: conditionsOf(args),
       report: text(args, 'report'),
       budgets: texts(args, 'fail-if'),
       edgetpuCompiler: text(args, 'edgetpu-compiler'),

@@ -56,7 +56,7 @@ export function stabilityOf(input: StabilityInput): Stability {
     return { state: 'throttled', reason: `${hot} ${drifting!.sentence}` }
   if (drifting) return { state: 'drifting', reason: drifting.sentence }
   const unknown = input.latency.find(({ state }) => state === 'unknown')
-  if (input.latency.length === 0) return { state: 'unknown', reason: 'No latency was taken.' }
+  if (input.latency.length === 0) return { state: 'unknown', reason: 'Nothing tells whether latency was steady.' }
   if (unknown) return { state: 'unknown', reason: unknown.sentence }
   if (hot) return { state: 'unknown', reason: `${hot} Latency does not show it yet.` }
   const warmed = temperature !== null && temperature.end - temperature.start >= warmedMilliC
