@@ -9,7 +9,7 @@ import type { Device } from '../deploy/types.ts'
 import { artifactId, memoryPlan, standardPlan, type Subject } from '../measure/standard-plan.ts'
 import type { Progress, Warning } from '../progress.ts'
 import { sha256 } from '../digest.ts'
-import type { RunResult } from '../store/document.ts'
+import type { RawSeries, RunResult } from '../store/document.ts'
 import { openCompilerHost } from './compiler-host.ts'
 import { type BoardSensors, conditionsOf, surveyBoard } from './conditions.ts'
 import { defaultEnergy, type EnergyPhase, energyWarnings, measureEnergies, noEnergy } from './energy.ts'
@@ -23,6 +23,7 @@ import type { DeviceRequest, RunRequest } from './request.ts'
 import type { RawFiles } from './run.ts'
 import { runEngines } from './tensorrt/run-engines.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
+import { seriesOf } from './series.ts'
 import { type VerdictInput, verdictOf, verdictWarnings } from './verdict.ts'
 
 /** Samples whose outputs are compared between board and host. */
@@ -356,17 +357,12 @@ function parityWarnings(parity: RunResult['parity']): Warning[] {
   ]
 }
 
-/** Raw latencies go into the run's folder; their paths into the document. */
-function keepRaw({
-  raw,
-  wanted,
-  measured,
-  threads,
-  request,
-}: ResultInput): NonNullable<RunResult['samples']> {
+/** What was sampled goes into the run's folder; paths into the document. */
+function keepRaw(input: ResultInput): NonNullable<RunResult['samples']> {
+  const { raw, wanted, measured, threads, request } = input
   const place = (artifact: 'float' | 'int8') => {
-    const path = `raw/${artifact}-t${threads}-${Object.keys(raw).length}.json`
-    raw[path] = {
+    const path = `raw/${artifact}-t${threads}-${Object.keys(raw.latency).length}.json`
+    raw.latency[path] = {
       schema: 1,
       artifact,
       device: wanted.device,
@@ -374,5 +370,19 @@ function keepRaw({
     }
     return path
   }
-  return { float: place('float'), int8: place('int8') }
+  const series = `raw/series-t${threads}-${Object.keys(raw.series).length}.json`
+  raw.series[series] = runSeries(input)
+  return { float: place('float'), int8: place('int8'), series }
+}
+
+function runSeries({ wanted, measured, energy, threads }: ResultInput): RawSeries {
+  const power = energy?.power
+  return seriesOf({
+    device: wanted.device,
+    // energy is measured at one thread count, for all results
+    parts: [measured.executed.collected, ...(power ? [power.collected] : [])],
+    subjects: ['float', 'int8'],
+    threads,
+    power: power ? [{ rail: power.source.name, total: power.source.scope === 'board', ...power.series }] : [],
+  })
 }

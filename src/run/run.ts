@@ -7,7 +7,13 @@ import { type Compiled, type Prepared, prepareCompile, requireKnownNodes } from 
 import { EdgewrightError, type ErrorKind, toEdgewrightError } from '../error.ts'
 import type { Progress, Warning } from '../progress.ts'
 import { renderHtml } from '../report/html.ts'
-import { newRunId, type RawLatency, type RunDocument, type RunResult } from '../store/document.ts'
+import {
+  newRunId,
+  type RawLatency,
+  type RawSeries,
+  type RunDocument,
+  type RunResult,
+} from '../store/document.ts'
 import { saveRun } from '../store/runs.ts'
 import { type BudgetOutcome, checkBudget } from './budget.ts'
 import { describeBudget, figureOf } from './figures.ts'
@@ -22,8 +28,11 @@ export interface RunOutcome {
   readonly failure: ErrorKind | null
 }
 
-/** Raw latencies by their path in the run's folder. */
-export type RawFiles = Record<string, RawLatency>
+/** What was sampled, by path in the run's folder. */
+export interface RawFiles {
+  readonly latency: Record<string, RawLatency>
+  readonly series: Record<string, RawSeries>
+}
 
 /** The main job: one network, compiled for, put on and measured on each device, float beside int8. */
 export async function runMainJob(
@@ -35,7 +44,7 @@ export async function runMainJob(
   const prepared = await prepareCompile(request, progress)
   requireKnownNodes(prepared)
   const results: RunResult[] = []
-  const raw: RawFiles = {}
+  const raw: RawFiles = { latency: {}, series: {} }
   const errors: EdgewrightError[] = []
   const compiled = new Map<string, Compiled>()
   try {
@@ -61,7 +70,7 @@ export async function runMainJob(
   const outcomes = budgetOutcomes(request, document)
   const saved = await saveRun(request.store, document, rawFilesOf(document, raw))
   for (const warning of saved.warnings) progress.warn(warning)
-  if (request.report) await writeFile(resolve(request.report), renderHtml(document, raw))
+  if (request.report) await writeFile(resolve(request.report), renderHtml(document, raw.latency))
   return {
     document,
     closing: [
@@ -159,8 +168,9 @@ function budgetOutcomes(request: RunRequest, document: RunDocument): (BudgetOutc
 }
 
 function rawFilesOf(document: RunDocument, raw: RawFiles): Record<string, string> {
-  const files: Record<string, string> = { 'report.html': renderHtml(document, raw) }
-  for (const [path, latencies] of Object.entries(raw)) files[path] = JSON.stringify(latencies)
+  const files: Record<string, string> = { 'report.html': renderHtml(document, raw.latency) }
+  for (const [path, sampled] of Object.entries({ ...raw.latency, ...raw.series }))
+    files[path] = JSON.stringify(sampled)
   return files
 }
 

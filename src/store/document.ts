@@ -321,6 +321,12 @@ export const rawLatencySchema = z.object({
 })
 
 const times = z.array(nanoseconds)
+const thinned = z
+  .number()
+  .int()
+  .positive()
+  .optional()
+  .describe('There were so many points that of each group of this size some were kept.')
 
 /** `samples.series`, a file under raw/: everything on the board's one clock, nanoseconds from the start of the run. */
 export const rawSeriesSchema = z.object({
@@ -330,17 +336,36 @@ export const rawSeriesSchema = z.object({
     z.object({ do: z.string(), artifacts: z.array(z.string()), startNs: nanoseconds, endNs: nanoseconds }),
   ),
   latency: z
-    .array(z.object({ artifact: z.string(), tNs: times, ns: times }))
-    .describe('Start and time of each inference, in order.'),
+    .array(
+      z.object({
+        artifact: z.string(),
+        tNs: times,
+        ns: times,
+        every: thinned,
+        count: z.number().int().positive().optional().describe('How many there were before.'),
+      }),
+    )
+    .describe(
+      'Start and time of each inference, in order. Starts are exact once a second and in between as inferences followed each other. Thinned: the first and the slowest of each group.',
+    ),
   sensors: z.array(
     z.object({
       name: z.string(),
       unit: z.enum(['milliC', 'kHz', 'share', 'flags']),
       tNs: times,
       values: z.array(z.number()),
+      every: thinned,
     }),
   ),
-  power: z.array(z.object({ rail: z.string(), total: z.boolean(), tNs: times, milliW: z.array(z.number()) })),
+  power: z.array(
+    z.object({
+      rail: z.string(),
+      total: z.boolean(),
+      tNs: times,
+      milliW: z.array(z.number()),
+      every: thinned,
+    }),
+  ),
 })
 
 export type Energy = z.infer<typeof energySchema>

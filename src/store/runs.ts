@@ -5,8 +5,10 @@ import { EdgewrightError } from '../error.ts'
 import type { Warning } from '../progress.ts'
 import {
   type RawLatency,
+  type RawSeries,
   type RunDocument,
   rawLatencySchema,
+  rawSeriesSchema,
   runDocumentSchema,
   runIdSchema,
 } from './document.ts'
@@ -23,8 +25,10 @@ export interface SavedRun {
 export type RunFiles = Readonly<Record<string, string | Uint8Array>>
 
 const staleMs = 24 * 3600 * 1000
-/** A run document is some kilobytes; a raw file some megabytes. */
+/** A run document is some kilobytes. */
 const maxDocumentBytes = 64 * 2 ** 20
+/** The longest text that a string of Node's holds. */
+const maxRawBytes = 511 * 2 ** 20
 
 /**
  * Keeps a run as `<store>/runs/<runId>/{run.json, raw/…, report.html}`. The folder appears whole or not at all.
@@ -80,11 +84,32 @@ export async function loadRaw(store: string, document: RunDocument): Promise<Rec
   const raw: Record<string, RawLatency> = {}
   for (const path of wanted) {
     if (path === null) continue
-    const text = await readFile(join(store, 'runs', document.runId, path), 'utf8').catch(() => null)
-    const parsed = text === null ? null : rawLatencySchema.safeParse(parseJson(text))
-    if (parsed?.success) raw[path] = parsed.data
+    const parsed = rawLatencySchema.safeParse(await readRaw(store, document, path))
+    if (parsed.success) raw[path] = parsed.data
   }
   return raw
+}
+
+/** Time series of a run by their path in its folder. Files that are gone are left out. */
+export async function loadSeries(store: string, document: RunDocument): Promise<Record<string, RawSeries>> {
+  const series: Record<string, RawSeries> = {}
+  for (const { samples } of document.results) {
+    if (!samples?.series) continue
+    const parsed = rawSeriesSchema.safeParse(await readRaw(store, document, samples.series))
+    if (parsed.success) series[samples.series] = parsed.data
+  }
+  return series
+}
+
+/** Undefined where it is not there or no JSON; more than a file of ours can be is not read. */
+async function readRaw(store: string, { runId }: RunDocument, path: string): Promise<unknown> {
+  const file = join(store, 'runs', runId, path)
+  const bytes = await stat(file).then(
+    ({ size }) => size,
+    () => null,
+  )
+  if (bytes === null || bytes > maxRawBytes) return undefined
+  return parseJson(await readFile(file, 'utf8').catch(() => ''))
 }
 
 async function findRun(store: string, which: string): Promise<string> {

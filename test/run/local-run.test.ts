@@ -11,6 +11,7 @@ import { parseBudget } from '../../src/run/budget.ts'
 import type { RunRequest } from '../../src/run/request.ts'
 import { runMainJob } from '../../src/run/run.ts'
 import { runDocumentSchema } from '../../src/store/document.ts'
+import { loadSeries } from '../../src/store/runs.ts'
 import { repositoryRoot } from '../fixtures.ts'
 
 const example = join(repositoryRoot, 'examples', 'mnist')
@@ -56,6 +57,19 @@ test('the main job on this computer gives every figure of the published document
   assert.ok(existsSync(join(folder, 'report.html')))
   const raw = JSON.parse(readFileSync(join(folder, 'store', 'runs', document.runId, result!.samples!.int8!), 'utf8'))
   assert.equal(raw.ns.length, result!.latency!.count)
+  const series = (await loadSeries(join(folder, 'store'), document))[result!.samples!.series!]!
+  assert.deepEqual(
+    series.latency.map(({ artifact }) => artifact),
+    ['float', 'int8'],
+  )
+  assert.deepEqual(
+    series.steps.map((step) => step.do).filter((kind) => kind !== 'infer'),
+    ['warmup', 'warmup', 'interleave'],
+  )
+  const { intervals, outliers, steady, warmup } = result!.latency!
+  assert.ok(intervals!.p50!.lowNs <= result!.latency!.p50Ns && result!.latency!.p50Ns <= intervals!.p50!.highNs)
+  assert.ok(outliers!.mild + outliers!.severe < result!.latency!.count / 2)
+  assert.ok(warmup!.count > 0 && steady!.sentence.endsWith('.'))
   // nothing of a collected run stays on the board
   assert.deepEqual(readdirSync(join(folder, 'board', 'runs')), [])
 })
