@@ -1,12 +1,7 @@
 import { EdgewrightError } from '../error.ts'
 import type { Collected } from '../measure/collect.ts'
 import type { ExternalPower } from '../measure/energy.ts'
-import {
-  type ClockOffset,
-  intersectOffsets,
-  readBoardClock,
-  spanOffsets,
-} from '../measure/meters/board-clock.ts'
+import { boardClockOffset, type ClockOffset, spanOffsets } from '../measure/meters/board-clock.ts'
 import { alignPulses, type Pulse, pulsesOf } from '../measure/meters/marker.ts'
 import { openMeter } from '../measure/meters/open.ts'
 import type { MeterSettings } from '../measure/meters/spec.ts'
@@ -103,7 +98,7 @@ async function boardOffset(
 ): Promise<ClockOffset | null> {
   // one kernel, one clock
   if (board.device.connection.kind === 'local') return { lowNs: 0, highNs: 0 }
-  return intersectOffsets(await readBoardClock(board.device.connection, runner, progress.signal))
+  return boardClockOffset(board.device.connection, runner, progress.signal)
 }
 
 function warnOf(meter: Meter, series: MeterSeries, progress: Progress): void {
