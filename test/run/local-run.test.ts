@@ -42,7 +42,10 @@ function request(change: Partial<RunRequest> = {}): RunRequest {
 }
 
 test('the main job on this computer gives every figure of the published document', async () => {
-  const { document, failure } = await runMainJob(request({ budgets: [parseBudget('accuracy.drop > 5%')] }), silentProgress())
+  const { document, failure } = await runMainJob(
+    request({ budgets: [parseBudget('accuracy.drop > 5%')] }),
+    silentProgress(),
+  )
   assert.equal(failure, null)
   assert.deepEqual(runDocumentSchema.parse(document), document)
   const [result] = document.results
@@ -55,7 +58,9 @@ test('the main job on this computer gives every figure of the published document
   assert.equal(result!.energy.value, null)
   assert.ok(result!.operators!.int8.length > 0)
   assert.ok(existsSync(join(folder, 'report.html')))
-  const raw = JSON.parse(readFileSync(join(folder, 'store', 'runs', document.runId, result!.samples!.int8!), 'utf8'))
+  const raw = JSON.parse(
+    readFileSync(join(folder, 'store', 'runs', document.runId, result!.samples!.int8!), 'utf8'),
+  )
   assert.equal(raw.ns.length, result!.latency!.count)
   const series = (await loadSeries(join(folder, 'store'), document))[result!.samples!.series!]!
   assert.deepEqual(
@@ -67,7 +72,9 @@ test('the main job on this computer gives every figure of the published document
     ['warmup', 'warmup', 'interleave'],
   )
   const { intervals, outliers, steady, warmup } = result!.latency!
-  assert.ok(intervals!.p50!.lowNs <= result!.latency!.p50Ns && result!.latency!.p50Ns <= intervals!.p50!.highNs)
+  assert.ok(
+    intervals!.p50!.lowNs <= result!.latency!.p50Ns && result!.latency!.p50Ns <= intervals!.p50!.highNs,
+  )
   assert.ok(outliers!.mild + outliers!.severe < result!.latency!.count / 2)
   assert.ok(warmup!.count > 0 && steady!.sentence.endsWith('.'))
   // nothing of a collected run stays on the board
@@ -75,7 +82,10 @@ test('the main job on this computer gives every figure of the published document
 })
 
 test('a broken budget is a failed gate', async () => {
-  const { failure, closing } = await runMainJob(request({ budgets: [parseBudget('latency.p50 > 1ns')] }), silentProgress())
+  const { failure, closing } = await runMainJob(
+    request({ budgets: [parseBudget('latency.p50 > 1ns')] }),
+    silentProgress(),
+  )
   assert.equal(failure, 'gate')
   assert.ok(closing.some((line) => line.startsWith('BROKEN')))
 })
@@ -86,7 +96,10 @@ test("a board that is not there loses none of the others' results", async () => 
     { device: 'local:', profile: undefined, target: undefined, optional: false },
   ]
   const { document, failure } = await runMainJob(request({ devices }), silentProgress())
-  assert.deepEqual(document.results.map(({ status }) => status), ['failed', 'ok'])
+  assert.deepEqual(
+    document.results.map(({ status }) => status),
+    ['failed', 'ok'],
+  )
   assert.equal(document.results[0]!.error!.code, 'DEVICE_UNREACHABLE')
   assert.equal(failure, 'device')
 })
@@ -97,7 +110,10 @@ test('an optional board that is not there is skipped, which fails nothing', asyn
     { device: 'local:', profile: undefined, target: undefined, optional: false },
   ]
   const { document, failure } = await runMainJob(request({ devices }), silentProgress())
-  assert.deepEqual(document.results.map(({ status }) => status), ['skipped', 'ok'])
+  assert.deepEqual(
+    document.results.map(({ status }) => status),
+    ['skipped', 'ok'],
+  )
   assert.equal(failure, null)
 })
 
