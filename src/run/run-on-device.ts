@@ -16,6 +16,7 @@ import { defaultEnergy, type EnergyPhase, energyWarnings, measureEnergies, noEne
 import { execute, type Executed } from './execute.ts'
 import { fidelityOf } from './fidelity.ts'
 import { latencyOf, operatorsOf, rawLatency } from './latency.ts'
+import { tryMeter } from './meter.ts'
 import { openBoard, type OpenedBoard } from './open-device.ts'
 import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
 import { provision, type Provisioned } from './provision.ts'
@@ -50,6 +51,7 @@ export async function runOnDevice(
   const opened = await openBoard(wanted.device, wanted.profile, request.connection, progress)
   const { device } = opened
   try {
+    await tryMeter(request.energy?.meter, opened, progress)
     const board = boardOfDevice(
       opened.profile,
       device.facts,

@@ -1,3 +1,5 @@
+import { readdir, readFile, realpath } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { printable } from '../../deploy/printable.ts'
 import { EdgewrightError } from '../../error.ts'
 import type { SerialMeterKind } from './spec.ts'
@@ -9,8 +11,8 @@ export interface ListedPort {
   readonly vendorId?: string | undefined
   readonly productId?: string | undefined
   readonly manufacturer?: string | undefined
-  /** Linux: from /dev/serial/by-id; names the interface of a device that has several. */
-  readonly pnpId?: string | undefined
+  /** Which interface of a USB device that has several; Linux tells. */
+  readonly interfaceNumber?: number | undefined
 }
 
 /** A port with the meter that it is, or may be. */
@@ -34,17 +36,20 @@ const known = [
 export async function listMeterPorts(
   list: () => Promise<readonly ListedPort[]> = listPorts,
 ): Promise<MeterPort[]> {
-  const ports = (await list()).map(describe)
+  // its measuring port is interface 1 (nRF Connect's firmware) or the first
+  const order = ({ interfaceNumber = 2 }: ListedPort) => (interfaceNumber === 1 ? 0 : interfaceNumber + 1)
+  const listed = [...(await list())].sort((a, b) => order(a) - order(b) || (a.path < b.path ? -1 : 1))
+  const ports = listed.map(describe)
   const meters = new Set<string>()
   return ports
-    .sort((a, b) => Number(b.kind !== null) - Number(a.kind !== null) || (a.path < b.path ? -1 : 1))
     .filter(({ kind, serialNumber, certain }) => {
-      // a PPK2 has two ports, the first is the one that measures; the second is a shell of its firmware
+      // a PPK2 has two ports: the second is a shell of its firmware
       if (kind !== 'ppk2' || !certain || serialNumber === null) return true
       const seen = meters.has(serialNumber)
       meters.add(serialNumber)
       return !seen
     })
+    .sort((a, b) => Number(b.kind !== null) - Number(a.kind !== null) || (a.path < b.path ? -1 : 1))
 }
 
 /**
@@ -96,6 +101,42 @@ function describe(port: ListedPort): MeterPort {
 }
 
 async function listPorts(): Promise<readonly ListedPort[]> {
+  if (process.platform === 'linux') return listSysfsPorts()
   const { SerialPort } = await import('serialport')
   return SerialPort.list()
+}
+
+/** Serial ports as Linux itself knows them: asks no udev, which containers lack. Ports without a device are left out. */
+export async function listSysfsPorts(root = '/sys/class/tty'): Promise<ListedPort[]> {
+  const ports: ListedPort[] = []
+  for (const name of await readdir(root).catch((): string[] => [])) {
+    if (!/^(tty(ACM|USB|AMA|S)|rfcomm)\d+$/.test(name)) continue
+    const device = await realpath(join(root, name, 'device')).catch(() => null)
+    if (device === null && !name.startsWith('rfcomm')) continue
+    // a UART of the board's own, most of which lead nowhere
+    if (device !== null && !/\/usb\d+\//.test(device) && !name.startsWith('ttyAMA')) continue
+    ports.push({ path: `/dev/${name}`, ...(device === null ? {} : await usbFacts(device)) })
+  }
+  return ports
+}
+
+/** From a port's device upwards: first its USB interface, then the USB device. */
+async function usbFacts(device: string): Promise<Omit<ListedPort, 'path'>> {
+  let interfaceNumber: number | undefined
+  for (let folder = device, depth = 0; depth < 5; folder = dirname(folder), depth++) {
+    const fact = async (name: string) =>
+      (await readFile(join(folder, name), 'utf8').catch(() => '')).trim() || undefined
+    const number = await fact('bInterfaceNumber')
+    if (number !== undefined) interfaceNumber ??= Number.parseInt(number, 16)
+    const vendorId = await fact('idVendor')
+    if (vendorId === undefined) continue
+    return {
+      interfaceNumber,
+      vendorId,
+      productId: await fact('idProduct'),
+      serialNumber: await fact('serial'),
+      manufacturer: await fact('manufacturer'),
+    }
+  }
+  return {}
 }

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { wordsOf } from '../../../src/measure/meters/exec.ts'
-import { findMeterPort, listMeterPorts, type ListedPort } from '../../../src/measure/meters/ports.ts'
+import {
+  findMeterPort,
+  listMeterPorts,
+  type ListedPort,
+  listSysfsPorts,
+} from '../../../src/measure/meters/ports.ts'
 import { parseMeter } from '../../../src/measure/meters/spec.ts'
 
 test('a meter is named by kind and port, command or file', () => {
@@ -84,6 +92,59 @@ test('ports are listed with the meters that they are, the measuring port of a PP
     ],
   )
   assert.doesNotMatch(JSON.stringify(listed), /\\u001b/)
+})
+
+test('of a PPK2’s two ports the one that measures is taken, however they are numbered', async () => {
+  const kit = { vendorId: '1915', productId: 'c00a', serialNumber: 'A1' }
+  for (const [measuring, shell] of [
+    [1, 3],
+    [0, 2],
+  ]) {
+    const list = async () => [
+      { ...kit, path: '/dev/ttyACM0', interfaceNumber: shell },
+      { ...kit, path: '/dev/ttyACM1', interfaceNumber: measuring },
+    ]
+    assert.equal(await findMeterPort('ppk2', 'A1', list), '/dev/ttyACM1')
+  }
+})
+
+test('ports are listed from sysfs, with the facts of the USB device above them', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'edgewright-sysfs-'))
+  t.after(() => rmSync(root, { recursive: true, force: true }))
+  const device = join(root, 'devices/pci0000:00/usb1/1-2')
+  const acm = join(device, '1-2:1.1')
+  const port = join(device, '1-2:1.0/ttyUSB0')
+  for (const folder of [acm, port]) mkdirSync(folder, { recursive: true })
+  for (const [file, text] of [
+    ['idVendor', '1915'],
+    ['idProduct', 'c00a'],
+    ['serial', 'E5A1'],
+    ['manufacturer', 'Nordic'],
+    ['1-2:1.1/bInterfaceNumber', '01'],
+  ])
+    writeFileSync(join(device, file!), `${text}\n`)
+  const tty = join(root, 'tty')
+  for (const [name, to] of [
+    ['ttyACM0', acm],
+    ['ttyUSB0', port],
+    ['ttyS0', root],
+  ]) {
+    mkdirSync(join(tty, name!), { recursive: true })
+    symlinkSync(to!, join(tty, name!, 'device'))
+  }
+  mkdirSync(join(tty, 'console'))
+  mkdirSync(join(tty, 'rfcomm0'))
+  const facts = { vendorId: '1915', productId: 'c00a', serialNumber: 'E5A1', manufacturer: 'Nordic' }
+  const listed = await listSysfsPorts(tty)
+  assert.deepEqual(
+    listed.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    [
+      { path: '/dev/rfcomm0' },
+      { path: '/dev/ttyACM0', interfaceNumber: 1, ...facts },
+      { path: '/dev/ttyUSB0', interfaceNumber: undefined, ...facts },
+    ],
+  )
+  assert.deepEqual(await listSysfsPorts(join(root, 'nothing')), [])
 })
 
 test('a meter is found by path, by serial number, or as the only one of its kind', async () => {
