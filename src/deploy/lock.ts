@@ -125,11 +125,11 @@ l=$1/lock token=$2 ttl=$3 holder=$4
 mkdir -p "$l" || exit 70
 highest
 if [ "$top" -gt 0 ] && { read -r t b since who <"$l/held.$top"; } 2>/dev/null && [ "$t" != released ] && [ "$b" = "$(boot)" ]; then
-  until=0 p='' s=''
+  until=0 p='' s='' c='' cs=''
   { read -r until <"$l/lease.$t"; } 2>/dev/null
-  { read -r p s <"$l/run.$t"; } 2>/dev/null
+  { { read -r p s; read -r c cs; } <"$l/run.$t"; } 2>/dev/null
   now=$(uptime)
-  if [ "$until" -gt "$now" ] || lives "$p" "$s"; then echo "busy $((now - since)) $who"; return 0; fi
+  if [ "$until" -gt "$now" ] || lives "$p" "$s" || lives "$c" "$cs"; then echo "busy $((now - since)) $who"; return 0; fi
 fi
 n=$((top + 1))
 printf '%s %s %s %s\\n' "$token" "$(boot)" "$(uptime)" "$holder" >"$l/.claim.$token" && lease "$ttl" || exit 71

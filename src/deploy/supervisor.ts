@@ -54,7 +54,10 @@ if [ "$code" = 0 ]; then
   { read -r line </proc/stat; } 2>/dev/null && printf 'stat.begin %s\\n' "$line" >load.new
   "$@" </dev/null >>events.jsonl 2>stderr.txt 9>&- &
   child=$!
-  printf '%s %s\\n' "$child" "$(starttime "$child")" >child
+  its="$child $(starttime "$child")"
+  printf '%s\\n' "$its" >child
+  # the board is held while either lives: a killed supervisor frees no board that is still measured
+  if [ -n "$bind" ] && [ -e "$bind" ]; then printf '%s\\n%s\\n' "$me" "$its" >"$bind.new" && mv -f "$bind.new" "$bind"; fi
   [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
   while :; do
     wait "$child"
@@ -100,13 +103,16 @@ done
 [ "$own" != own ] || rm -f "$root/lock/lease.$token"
 echo "started $mode"`
 
-/** Prints the state of a run: `status …`, `lives` or `dead`; `absent` where there is no such run. */
+/** Prints the state of a run: `status …`, `lives` (its supervisor, or the command that outlived it) or `dead`; `absent` where there is no such run. */
 export const stateScript = `${boardProcessFunctions}
 dir=$1
 [ -d "$dir" ] || { echo absent; return 0; }
-p='' s=''
+p='' s='' c='' cs=''
 { read -r p s _ <"$dir/pid"; } 2>/dev/null
-if [ -s "$dir/status" ]; then cat "$dir/status"; elif lives "$p" "$s"; then echo lives; else echo dead; fi`
+{ read -r c cs <"$dir/child"; } 2>/dev/null
+if [ -s "$dir/status" ]; then cat "$dir/status"
+elif lives "$p" "$s" || lives "$c" "$cs"; then echo lives
+else echo dead; fi`
 
 /**
  * TERM to the run's processes, KILL after the grace; only where the pid is still the one that was started.
@@ -144,7 +150,8 @@ cat "$dir/status"`
 export const cleanScript = `${boardProcessFunctions}
 dir=$1
 [ -d "$dir" ] || { echo absent; return 0; }
-p='' s=''
+p='' s='' c='' cs=''
 { read -r p s _ <"$dir/pid"; } 2>/dev/null
-[ -s "$dir/status" ] || ! lives "$p" "$s" || { echo lives; return 0; }
+{ read -r c cs <"$dir/child"; } 2>/dev/null
+[ -s "$dir/status" ] || { ! lives "$p" "$s" && ! lives "$c" "$cs"; } || { echo lives; return 0; }
 rm -rf "\${dir:?}" && echo cleaned`

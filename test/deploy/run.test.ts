@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { acquireLock } from '../../src/deploy/lock.ts'
 import { abortRun, cleanRun, collectRun, followRun, runState, startRun } from '../../src/deploy/run.ts'
 import type { Device } from '../../src/deploy/types.ts'
 import { silentProgress } from '../../src/progress.ts'
@@ -126,6 +127,23 @@ describe('detached runs', { skip: sshdMissing }, () => {
     process.kill(-Number(pid), 'SIGKILL')
     const outcome = await followRun(device, 'vanish', () => {})
     assert.deepEqual([outcome.ended, outcome.exitCode], ['vanished', null])
+  })
+
+  test('a supervisor killed alone neither frees a board that is measured nor loses what is measured', async () => {
+    const command = 'for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.3; done'
+    await start('orphan', ['sh', '-c', command])
+    const folder = join(device.root, 'runs/orphan')
+    while (!existsSync(join(folder, 'child'))) await new Promise((resolve) => setTimeout(resolve, 10))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const [pid] = readFileSync(join(folder, 'pid'), 'utf8').split(' ')
+    process.kill(Number(pid), 'SIGKILL')
+    await assert.rejects(acquireLock(device, { holder: 'bert@lab' }), { code: 'DEVICE_BUSY' })
+    assert.equal((await runState(device, 'orphan')).state, 'lives')
+    await assert.rejects(cleanRun(device, 'orphan'), { code: 'DEVICE_BUSY' })
+    const seen = collector()
+    const outcome = await followRun(device, 'orphan', seen.push)
+    assert.deepEqual([seen.text(), outcome.ended], ['1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n', 'vanished'])
+    await (await acquireLock(device, { holder: 'bert@lab' })).release()
   })
 
   test('abort ends a run that heeds TERM, with its children', async () => {
