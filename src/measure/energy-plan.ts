@@ -1,5 +1,6 @@
 import type { Collected, CollectedStep } from './collect.ts'
 import type { EnergyInput, LoadWindow } from './energy.ts'
+import { inferenceStarts } from './inference-starts.ts'
 import type { Bounds, Plan, PlanArtifact, PlanMeter, PlanStep } from './plan.ts'
 import type { EnergyWindow } from './power/mean-power.ts'
 import { samplePeriodMs } from './power/period.ts'
@@ -107,24 +108,8 @@ function loadWindow(step: CollectedStep, artifact: string, rateHz: number): Load
   return {
     ...window,
     inferences: step.latencyNs.get(artifact)!.length,
-    startsNs: rateHz > 0 ? scheduled(window, rateHz) : startsOf(step, artifact),
+    startsNs: rateHz > 0 ? scheduled(window, rateHz) : inferenceStarts(step, artifact),
   }
-}
-
-/** Batches say when their first inference began; within one they follow on each other. */
-function startsOf(step: CollectedStep, artifact: string): Float64Array {
-  const latencyNs = step.latencyNs.get(artifact)!
-  const batches = step.batches.get(artifact) ?? []
-  const starts = new Float64Array(latencyNs.length)
-  for (const [b, { atNs, from }] of batches.entries()) {
-    const to = batches[b + 1]?.from ?? latencyNs.length
-    let at = atNs
-    for (let i = from; i < to; i++) {
-      starts[i] = at
-      at += latencyNs[i]!
-    }
-  }
-  return starts
 }
 
 function scheduled({ fromNs, toNs }: EnergyWindow, rateHz: number): Float64Array {

@@ -47,7 +47,7 @@ export function choosePower(
     }
   const labelled = survey.rails.filter(({ label, chip }) => label !== null && /^ina/.test(chip))
   const input = inputRails.flatMap((name) => labelled.find(({ label }) => sameName(label!, name)) ?? [])[0]
-  if (input) return boardRail(input, null)
+  if (input) return boardRail(input, supplyLimit(interfaces))
   if (labelled.length > 0) return sumOf(labelled, null)
   const pmic = pmicSource(survey)
   if (pmic) return pmic
@@ -72,7 +72,7 @@ function ofProfile(survey: PowerSurvey, one: PowerInterface): PowerSource | NoPo
   if (rails.length === 0) return null
   if (one.totalRail !== null) {
     const total = named(rails, one.totalRail)
-    return total ? boardRail(total, one.limitMilliW ?? null) : missing([one.totalRail], survey, 'The profile')
+    return total ? boardRail(total, supplyLimit([one])) : missing([one.totalRail], survey, 'The profile')
   }
   const absent = one.rails.filter((name) => !named(rails, name))
   if (one.rails.length === 0) return null
@@ -106,7 +106,7 @@ function byName(
   const { label } = rail
   const total = interfaces.find(({ totalRail }) => totalRail !== null && named([rail], totalRail))
   const isInput = label !== null && inputRails.some((name) => sameName(label, name))
-  if (label === null || total || isInput) return boardRail(rail, total?.limitMilliW ?? null)
+  if (label === null || total || isInput) return boardRail(rail, supplyLimit(interfaces))
   return {
     kind: 'rails',
     scope: 'rail',
@@ -170,6 +170,15 @@ function missing(absent: readonly string[], survey: PowerSurvey, who: string): N
 function named(rails: readonly Rail[], name: string): Rail | undefined {
   return (
     rails.find(({ id }) => id === name) ?? rails.find(({ label }) => label !== null && sameName(label, name))
+  )
+}
+
+/** What the whole board can take, by its profile. */
+function supplyLimit(interfaces: readonly PowerInterface[]): number | null {
+  return (
+    interfaces.find(
+      ({ scope, limitMilliW }) => limitMilliW !== undefined && ['board', 'external'].includes(scope),
+    )?.limitMilliW ?? null
   )
 }
 

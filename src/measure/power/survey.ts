@@ -7,7 +7,7 @@ import { surveyScript } from './survey-script.ts'
 /** Looks for power sensors with one read-only script. An empty survey is an ordinary answer. */
 export async function surveyPower(connection: Connection, signal?: AbortSignal): Promise<PowerSurvey> {
   const answer = await connection.script(surveyScript, [], {
-    deadlineMs: 30_000,
+    deadlineMs: 60_000,
     maxOutputBytes: 256 * 1024,
     ...(signal ? { signal } : {}),
   })
