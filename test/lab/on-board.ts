@@ -25,12 +25,12 @@ export async function equip(board: Board): Promise<BoardTools> {
   }
 }
 
-/** Runs a plan by the bare runner: what the sensors see is the runner alone, with no client connected. */
+/** Runs a plan by the bare runner: what the sensors see is the runner alone, with no client connected and no files to be written. */
 export async function runOnBoard(board: Board, tools: Tools, plan: Plan): Promise<Collected> {
   const text = Buffer.from(encodePlan(plan)).toString('base64')
   const { stdout, stderr, exitCode } = await board.ssh(
-    `rm -f events.jsonl; echo ${text} | base64 -d >plan.json; ${tools.runner} plan.json events.jsonl; echo $? >&2; cat events.jsonl`,
-    180_000,
+    `rm -f events.jsonl; echo ${text} | base64 -d >plan.json; sync; ${tools.runner} plan.json events.jsonl; echo $? >&2; cat events.jsonl`,
+    600_000,
   )
   if (exitCode !== 0 || stderr.trim().split('\n').at(-1) !== '0')
     throw new Error(`the runner ended with ${stderr} ${stdout.slice(-500)}`)
