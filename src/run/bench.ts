@@ -11,6 +11,7 @@ import type { Preset } from '../measure/presets.ts'
 import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
 import { formatBytes, formatNs } from '../report/format.ts'
+import { latencyLine } from '../report/latency-lines.ts'
 import { conditionsText } from '../report/conditions-text.ts'
 import { energyCell, measuredText } from '../report/energy-text.ts'
 import type { Energy, Latency, OperatorTime, RunResult } from '../store/document.ts'
@@ -30,6 +31,7 @@ import {
 } from './ready-board.ts'
 import { benchEngine } from './tensorrt/bench-engine.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
+import { type WarmUp, warmUpUntilSteady, withWarmUp } from './warm-up.ts'
 import { openSubject, staticModel, type Subject } from './subject.ts'
 
 export interface BenchRequest {
@@ -124,7 +126,10 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       )
       rows.push({
         threads: count,
-        latency: latencyOf(executed.collected, 'model', count, request.rateHz, request.preset),
+        latency: withWarmUp(
+          latencyOf(executed.collected, 'model', count, request.rateHz, request.preset),
+          'warmUp' in executed ? executed.warmUp : null,
+        ),
         peakRssBytes: alone.collected.peakRssBytes,
         energy: energies.get(count)?.bySubject.get('model') ?? noEnergy('not-asked', 'Not measured.'),
         operators: operatorsOf(executed.collected, executed.files, 'model', count),
@@ -192,17 +197,22 @@ async function measure(
   survey: BoardSensors & { readonly pins?: readonly Pin[] },
   request: BenchRequest,
   progress: Progress,
-): Promise<Executed> {
+): Promise<Executed & { readonly warmUp: WarmUp | null }> {
+  const wanted = {
+    ...request,
+    operators: request.operators && tools.timesOperators,
+    subjects: [subject],
+    sensors: survey.sensors,
+    sensorPeriodMs,
+  }
+  const pins = survey.pins ?? []
+  const warmUp = await warmUpUntilSteady(board, tools, wanted, pins, progress)
   progress.stage('measure', board.device.name)
-  const plan = () =>
-    standardPlan({
-      ...request,
-      operators: request.operators && tools.timesOperators,
-      subjects: [subject],
-      sensors: survey.sensors,
-      sensorPeriodMs,
-    })
-  return execute(board, tools, { files: new Map(), fetch: [], plan, pins: survey.pins ?? [] }, progress)
+  const plan = () => standardPlan(wanted)
+  return {
+    ...(await execute(board, tools, { files: new Map(), fetch: [], plan, pins }, progress)),
+    warmUp,
+  }
 }
 
 async function attached(board: OpenedBoard, id: string, progress: Progress): Promise<Executed> {
@@ -232,12 +242,14 @@ export function describeBench(bench: Bench): string {
   ]
   const cell = (ns: number | null | undefined) =>
     (ns === null || ns === undefined ? 'few' : formatNs(ns)).padStart(11)
-  for (const { threads, latency, peakRssBytes } of bench.rows)
+  for (const { threads, latency, peakRssBytes } of bench.rows) {
     lines.push(
       latency
         ? `${String(threads).padStart(7)}${[latency.p50Ns, latency.p90Ns, latency.p99Ns, latency.meanNs, latency.minNs, latency.firstNs].map(cell).join('')}${String(latency.count).padStart(8)}  ${peakRssBytes === null ? 'unknown' : formatBytes(peakRssBytes)}`
         : `${String(threads).padStart(7)}  not measured`,
     )
+    if (latency) lines.push(`${' '.repeat(9)}${latencyLine(latency)}`)
+  }
   lines.push(`conditions: ${conditionsText(conditions)}`)
   for (const { threads, energy } of bench.rows) {
     if (!energy || energy.reasonCode === 'not-asked') continue

@@ -25,6 +25,7 @@ import type { RawFiles } from './run.ts'
 import { runEngines } from './tensorrt/run-engines.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
 import { seriesOf } from './series.ts'
+import { type WarmUp, warmUpUntilSteady, withWarmUp } from './warm-up.ts'
 import { type VerdictInput, verdictOf, verdictWarnings } from './verdict.ts'
 
 /** Samples whose outputs are compared between board and host. */
@@ -33,6 +34,7 @@ const paritySamples = 32
 /** What was measured on one board, before it is told by thread count. */
 interface Measured {
   readonly executed: Executed
+  readonly warmUp?: WarmUp | null
   readonly peakRssBytes: ReadonlyMap<string, number | null>
   readonly startedAt: Date
   readonly endedAt: Date
@@ -182,6 +184,16 @@ async function measure(
   progress: Progress,
 ): Promise<Measured> {
   const startedAt = new Date()
+  const wanted = {
+    subjects,
+    threads: request.threads,
+    preset: request.preset,
+    affinity: request.affinity,
+    rateHz: request.rateHz,
+    operators: tools.timesOperators,
+    sensors,
+  }
+  const warmUp = await warmUpUntilSteady(board, tools, wanted, [], progress)
   progress.stage('measure', `float beside int8 on ${board.device.name}`)
   const executed = await execute(
     board,
@@ -191,13 +203,7 @@ async function measure(
       fetch: inputs.outputs.map(({ file }) => file),
       plan: (folder) =>
         standardPlan({
-          subjects,
-          threads: request.threads,
-          preset: request.preset,
-          affinity: request.affinity,
-          rateHz: request.rateHz,
-          operators: tools.timesOperators,
-          sensors,
+          ...wanted,
           before: [
             {
               do: 'infer',
@@ -223,7 +229,7 @@ async function measure(
       )
       peakRssBytes.set(artifactId(subject.id, threads), alone.collected.peakRssBytes)
     }
-  return { executed, peakRssBytes, startedAt, endedAt: new Date() }
+  return { executed, warmUp, peakRssBytes, startedAt, endedAt: new Date() }
 }
 
 interface ResultInput {
@@ -249,8 +255,9 @@ function resultOf(input: ResultInput): RunResult {
   const { wanted, device, board, compiled, tools, measured, parity, threads, request, prepared } = input
   const { collected, files } = measured.executed
   const model = compiled.manifest.files.find((file) => file.path === compiled.manifest.model)!
-  const float = latencyOf(collected, 'float', threads, request.rateHz, request.preset)
-  const int8 = latencyOf(collected, 'int8', threads, request.rateHz, request.preset)
+  const { warmUp = null } = measured
+  const float = withWarmUp(latencyOf(collected, 'float', threads, request.rateHz, request.preset), warmUp)
+  const int8 = withWarmUp(latencyOf(collected, 'int8', threads, request.rateHz, request.preset), warmUp)
   const speedup = float && int8 ? float.p50Ns / int8.p50Ns : null
   const accuracy = accuracyOf(compiled)
   const energy = input.energy?.bySubject.get('int8') ?? noEnergy('not-asked', 'Not measured.')
