@@ -71,7 +71,7 @@ export async function execute(
 }
 
 /** The board would not be set as it was asked to; the run was not started, and what had been set was set back. */
-function notPinned(aftermath: RunAftermath | undefined, device: string): EdgewrightError | null {
+export function notPinned(aftermath: RunAftermath | undefined, device: string): EdgewrightError | null {
   const refused = aftermath?.pins.find(({ state }) => state === 'refused' || state === 'reboot')
   if (!refused) return null
   const restart = refused.state === 'reboot'

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { encodePins, type Pin, pinFile, type RunAftermath, runAftermath } from '../../deploy/pins.ts'
 import {
   abortRun,
   cleanRun,
@@ -10,6 +11,7 @@ import {
 } from '../../deploy/run.ts'
 import { EdgewrightError, toEdgewrightError } from '../../error.ts'
 import type { Progress } from '../../progress.ts'
+import { notPinned } from '../execute.ts'
 import { holderName, type OpenedBoard } from '../open-device.ts'
 
 /** A shell script of ours to be run on a board as a run: detached, one at a time, its output a log. */
@@ -20,6 +22,8 @@ export interface BoardJob {
   script(folder: string): string
   readonly args: (folder: string) => readonly string[]
   readonly onOutput: (chunk: Uint8Array) => void
+  /** Set on the board for the time of the job. */
+  readonly pins: readonly Pin[]
   readonly deadlineMs: number
   /** What the user can do where the connection is lost for good; the job goes on there. */
   readonly whenLost: string
@@ -28,6 +32,7 @@ export interface BoardJob {
 export interface JobOutcome {
   readonly id: string
   readonly outcome: RunOutcome
+  readonly aftermath: RunAftermath
   /** Files of the job's folder by name. */
   collect(names: readonly string[]): Promise<Map<string, Uint8Array>>
   /** Takes the job's folder away. */
@@ -47,7 +52,10 @@ export async function runJob(board: OpenedBoard, job: BoardJob, progress: Progre
     board.device,
     {
       id,
-      files: new Map([['job.sh', Buffer.from(job.script(folder))]]),
+      files: new Map<string, Uint8Array>([
+        ['job.sh', Buffer.from(job.script(folder))],
+        ...(job.pins.length > 0 ? [[pinFile, encodePins(job.pins)] as const] : []),
+      ]),
       command: ['sh', `${folder}/job.sh`, ...job.args(folder)],
       holder: holderName(),
     },
@@ -59,9 +67,16 @@ export async function runJob(board: OpenedBoard, job: BoardJob, progress: Progre
       reconnect: board.reconnect,
       deadlineMs: endAt - Date.now(),
     })
+    const aftermath = await runAftermath(board.device, id)
+    const refused = notPinned(aftermath, board.device.name)
+    if (refused) {
+      await cleanRun(board.device, id).catch(() => {})
+      throw refused
+    }
     return {
       id,
       outcome,
+      aftermath,
       collect: (names) => collectRun(board.device, id, names),
       clean: () => cleanRun(board.device, id),
     }

@@ -157,6 +157,7 @@ async function build(
         ...commandFor(`${folder}/engine`, `${folder}/timings`, model),
       ],
       onOutput: (chunk) => log.push(chunk),
+      pins: tensorRt.pins,
       deadlineMs: buildDeadlineMs,
       whenLost: 'The build goes on there: run again, and the engine will be found where it was kept.',
     },

@@ -1,15 +1,13 @@
+import type { Pin } from '../../deploy/pins.ts'
 import { printable } from '../../deploy/printable.ts'
 import type { Device } from '../../deploy/types.ts'
 import { EdgewrightError } from '../../error.ts'
 import type { Trtexec } from '../../measure/trtexec/commands.ts'
 import { failureOf } from '../../measure/trtexec/failures.ts'
 import { type JetsonGpu, jetsonGpu, l4tRelease } from '../../measure/trtexec/jetson.ts'
-import {
-  parsePowerModes,
-  parsePowerQuery,
-  parsePowerStatus,
-  type PowerMode,
-} from '../../measure/trtexec/power-mode.ts'
+import { parsePowerModes } from '../../measure/conditions/power-mode.ts'
+import type { PowerMode } from '../../measure/conditions/types.ts'
+import { parsePowerQuery } from '../../measure/trtexec/power-mode.ts'
 import {
   atLeast,
   versionOfBanner,
@@ -26,8 +24,16 @@ export interface BoardTensorRt {
   readonly gpu: string
   /** Jetson Linux, e.g. `36.4.3`. */
   readonly l4t: string | null
+  /** In force while engines are built and measured; null where the board has no nvpmodel. */
   readonly powerMode: PowerMode | null
-  readonly powerModes: readonly PowerMode[]
+  /** How the board is held for the time of each build and measurement. */
+  readonly pins: readonly Pin[]
+}
+
+/** The same board held as asked: a power mode that is set for the run is the one that its engines are for. */
+export function holding(tensorRt: BoardTensorRt, pins: readonly Pin[]): BoardTensorRt {
+  const mode = pins.find((pin) => pin.what === 'power-mode')
+  return { ...tensorRt, pins, powerMode: mode ? { id: mode.id, name: mode.name } : tensorRt.powerMode }
 }
 
 /**
@@ -52,14 +58,16 @@ export async function findTensorRt(device: Device, signal?: AbortSignal): Promis
   const libraries = said('package').concat(said('library'))
   const { version, options } = await askTrtexec(device, path, libraries, signal)
   const jetson = jetsonGpu(device.facts.compatible)
-  const modes = parsePowerModes(said('mode').join('\n'))
   return {
     trtexec: { path, version, options },
     jetson,
     gpu: jetson ? `${jetson.soc} sm_${jetson.computeCapability}` : (said('gpu')[0] ?? 'unknown GPU'),
     l4t: l4tRelease(device.facts.extras['nv_tegra_release']),
-    powerModes: modes,
-    powerMode: powerModeOf(said('query'), said('status')[0], modes),
+    powerMode:
+      parsePowerQuery(said('query').join('\n')) ??
+      parsePowerModes(said('status')[0] ?? null, said('mode'))?.current ??
+      null,
+    pins: [],
   }
 }
 
@@ -76,9 +84,10 @@ main() {
   candidates | while IFS= read -r f; do [ -f "$f" ] && [ -x "$f" ] && { echo "trtexec=$f"; break; }; done
   dpkg-query -W -f '\${Version}\\n' 'libnvinfer[0-9]*' 2>/dev/null | sed 's/^/package=/' | head -n 8
   for f in /usr/lib/*-linux-gnu/libnvinfer.so.*.*.*; do [ -e "$f" ] && echo "library=\${f##*/}"; done
+  # nvpmodel knows best; where it asks for root, its status and its configuration do
   nvpmodel -q 2>/dev/null | head -n 20 | sed 's/^/query=/'
   head -n 1 /var/lib/nvpmodel/status 2>/dev/null | sed 's/^/status=/'
-  grep '^[[:space:]]*<[[:space:]]*POWER_MODEL' /etc/nvpmodel.conf 2>/dev/null | head -n 64 | sed 's/^/mode=/'
+  grep '^[[:space:]]*<[[:space:]]*POWER_MODEL' /etc/nvpmodel.conf 2>/dev/null | head -n 64 | sed 's/^[[:space:]]*/mode=/'
   [ -e /etc/nv_tegra_release ] || nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | sed 's/, / sm_/; s/^/gpu=/'
   return 0
 }
@@ -117,18 +126,6 @@ async function askTrtexec(
   )
   // a help text without the one option that every version has is none
   return { version, options: options.has('--onnx') && options.has('--exportTimes') ? options : null }
-}
-
-/** nvpmodel itself knows best; where it asks for root, its status file and its configuration do. */
-function powerModeOf(
-  query: readonly string[],
-  status: string | undefined,
-  modes: readonly PowerMode[],
-): PowerMode | null {
-  const asked = parsePowerQuery(query.join('\n'))
-  if (asked) return asked
-  const id = status === undefined ? null : parsePowerStatus(status)
-  return id === null ? null : (modes.find((mode) => mode.id === id) ?? { id, name: `mode ${id}` })
 }
 
 function notFound(device: Device): EdgewrightError {

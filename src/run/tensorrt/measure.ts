@@ -1,4 +1,5 @@
 import { quoteCommand, quoteWord } from '../../deploy/quote.ts'
+import type { RunAftermath } from '../../deploy/pins.ts'
 import { EdgewrightError } from '../../error.ts'
 import { profileCommand, runCommand } from '../../measure/trtexec/commands.ts'
 import { engineFailed, failureOf, isStale } from '../../measure/trtexec/failures.ts'
@@ -29,6 +30,7 @@ export interface MeasuredEngines {
   /** By engine; empty where not asked for. */
   readonly layers: readonly (readonly LayerTime[])[]
   readonly sensors: readonly { readonly name: string; readonly tNs: number; readonly value: number }[]
+  readonly aftermath: RunAftermath
 }
 
 export interface MeasureRequest {
@@ -38,7 +40,7 @@ export interface MeasureRequest {
   readonly layers: boolean
   readonly transfers: boolean
   readonly cudaGraph: boolean
-  /** Read between turns, never during one. */
+  /** Read about once a second, which costs the CPU less than a millisecond. */
   readonly sensors: Plan['sensors']
 }
 
@@ -78,6 +80,7 @@ export async function measureEngines(
       script: (folder) => turnsScript(tensorRt, request, folder),
       args: () => [],
       onOutput: (chunk) => log.push(chunk),
+      pins: tensorRt.pins,
       // loading an engine may take a minute on a slow card
       deadlineMs:
         300_000 + seconds * 10_000 + (request.turns.order.length + request.engines.length) * 120_000,
@@ -105,13 +108,14 @@ export async function measureEngines(
       times: parseTimes(text(timesFile(turn)), request.turns.warmUpMs),
     })),
     layers: request.layers ? request.engines.map((_, engine) => parseLayers(text(layersFile(engine)))) : [],
+    aftermath: job.aftermath,
     sensors: markers.flatMap((marker) =>
       marker.kind === 'sensor' ? [{ name: marker.name, tNs: marker.uptimeNs, value: marker.value }] : [],
     ),
   }
 }
 
-const maxMarkers = 10_000
+const maxMarkers = 1_000_000
 const timesFile = (turn: number) => `times-${turn}.json`
 const layersFile = (engine: number) => `layers-${engine}.json`
 
@@ -153,15 +157,23 @@ ${[...lines, ...layers].join('\n')}
 
 const turnFunctions = `
 mark() { printf '\\nedgewright: %s\\n' "$*"; }
-uptime() { read -r up _ </proc/uptime && echo "$up"; }
-sensor() { { read -r value <"$2"; } 2>/dev/null && mark "sensor $1 $(uptime) $value"; }
+uptime() { read -r up _ </proc/uptime; }
+sensor() { { read -r value <"$2"; } 2>/dev/null && uptime && mark "sensor $1 $up $value"; }
+# ends with the shell that started it, however that ends
+watch_sensors() { while sleep 1 && kill -0 $$ 2>/dev/null; do sense; done; }
 turn() {
   n=$1 engine=$2
   shift 2
-  mark "begin $n $engine $(uptime)"
+  uptime
+  mark "begin $n $engine $up"
+  watch_sensors &
+  watcher=$!
   run_program "$@"
   code=$?
-  mark "end $n $engine $(uptime)"
+  uptime
+  mark "end $n $engine $up"
+  kill "$watcher" 2>/dev/null
+  wait "$watcher" 2>/dev/null
   sense
   [ "$code" -eq 0 ] || exit "$code"
 }

@@ -1,5 +1,6 @@
 import type { Board } from '../../compile/board.ts'
 import type { Compiled, Prepared } from '../../compile/compile.ts'
+import type { Pin } from '../../deploy/pins.ts'
 import type { Release } from '../../deploy/types.ts'
 import { toEdgewrightError } from '../../error.ts'
 import { formatVersion } from '../../measure/trtexec/version.ts'
@@ -13,7 +14,7 @@ import type { RunRequest } from '../request.ts'
 import { collectedOf } from './collected.ts'
 import { conditionsWith } from './conditions.ts'
 import { type BuiltEngine, type EngineWish, provideEngine } from './engine.ts'
-import { type BoardTensorRt, findTensorRt } from './find.ts'
+import { type BoardTensorRt, findTensorRt, holding } from './find.ts'
 import { howToMeasure } from './how.ts'
 import { type EngineRow, engineRow, fastestBaseline, layersOf, ranking } from './rows.ts'
 import { measureWishes } from './session.ts'
@@ -26,7 +27,7 @@ export interface EnginesInput {
   readonly prepared: Prepared
   readonly release: Release
   readonly request: RunRequest
-  readonly survey: BoardSensors
+  readonly survey: BoardSensors & { readonly pins?: readonly Pin[] }
 }
 
 /** What engines came to, in the words of a result: `float` is the faster of the float engines. */
@@ -53,7 +54,7 @@ export async function runEngines(
   const { opened, compiled, request } = input
   const trtexec = trtexecOf(compiled.manifest)
   if (!trtexec) throw new Error('an artifact without an engine')
-  const tensorRt = await findTensorRt(opened.device, progress.signal)
+  const tensorRt = holding(await findTensorRt(opened.device, progress.signal), input.survey.pins ?? [])
   const own = artifactWish(compiled.manifest, trtexec, input.release)
   const built = await provideEngine(opened, tensorRt, own, progress)
   const baselines = await buildable(input, tensorRt, own, progress)
@@ -91,6 +92,7 @@ export async function runEngines(
         names.map((name, index) => (index === last ? 'int8' : index === float ? 'float' : name)),
       ),
       files: new Map(),
+      aftermath: measured.aftermath,
     },
     peakRssBytes: new Map(),
     parity: null,

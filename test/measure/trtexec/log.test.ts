@@ -2,12 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { engineFailed, failureOf, isStale } from '../../../src/measure/trtexec/failures.ts'
 import { createLogReader } from '../../../src/measure/trtexec/log.ts'
-import {
-  parsePowerModes,
-  parsePowerQuery,
-  parsePowerStatus,
-  findPowerMode,
-} from '../../../src/measure/trtexec/power-mode.ts'
+import { parsePowerQuery } from '../../../src/measure/trtexec/power-mode.ts'
 import { parseMarker } from '../../../src/run/tensorrt/markers.ts'
 
 const e = (text: string) => `[11/23/2026-03:28:08] [E] ${text}`
@@ -197,29 +192,9 @@ describe('a log as it grows', () => {
   })
 })
 
-describe('power modes', () => {
-  const conf =
-    '# comment\n< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n<POWER_MODEL ID=2 NAME=MODE_30W>\n< PM_CONFIG DEFAULT=1 >\n'
-
-  test('are read from the configuration and found by name, never by number', () => {
-    const modes = parsePowerModes(conf)
-    assert.deepEqual(modes, [
-      { id: 0, name: '15W' },
-      { id: 2, name: 'MODE_30W' },
-    ])
-    assert.equal(findPowerMode(modes, '30w')?.id, 2)
-    assert.equal(findPowerMode(modes, 'MODE_15W')?.id, 0)
-    assert.equal(findPowerMode(modes, '2'), undefined)
-  })
-
-  test('the one in force is read from nvpmodel or its status', () => {
-    assert.deepEqual(parsePowerQuery('NV Power Mode: MAXN\n0\n'), { id: 0, name: 'MAXN' })
-    assert.deepEqual(
-      parsePowerQuery('NVPM VERB: Config file: x\nNVPM VERB: Current mode: NV Power Mode: 25W\n1\n'),
-      { id: 1, name: '25W' },
-    )
-    assert.equal(parsePowerQuery('NVPM ERROR: no'), null)
-    assert.equal(parsePowerStatus('pmode:0002 fmode:fanNull'), 2)
-    assert.equal(parsePowerStatus('no'), null)
-  })
+test('the power mode in force is read from what nvpmodel prints', () => {
+  assert.deepEqual(parsePowerQuery('NV Power Mode: MAXN\n0\n'), { id: 0, name: 'MAXN' })
+  const verbose = 'NVPM VERB: Config file: x\nNVPM VERB: Current mode: NV Power Mode: 25W\n1\n'
+  assert.deepEqual(parsePowerQuery(verbose), { id: 1, name: '25W' })
+  assert.equal(parsePowerQuery('NVPM ERROR: no'), null)
 })
