@@ -102,7 +102,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       ...(tools.delegate ? { delegate: tools.delegate } : {}),
     }
     const startedAt = new Date()
-    const executed = request.attach
+    const executed: Executed & { readonly warmUp?: WarmUp | null } = request.attach
       ? await attached(board, request.attach, progress)
       : await measure(board, tools, planned, survey, request, progress)
     const after = request.attach ? undefined : await surveyAfter(board.device, progress.signal)
@@ -128,7 +128,7 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
         threads: count,
         latency: withWarmUp(
           latencyOf(executed.collected, 'model', count, request.rateHz, request.preset),
-          'warmUp' in executed ? executed.warmUp : null,
+          executed.warmUp ?? null,
         ),
         peakRssBytes: alone.collected.peakRssBytes,
         energy: energies.get(count)?.bySubject.get('model') ?? noEnergy('not-asked', 'Not measured.'),

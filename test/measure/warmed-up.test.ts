@@ -37,6 +37,6 @@ test('it is not after one piece, while it slows, or while it warms', () => {
 })
 
 test('the first second of a process, when its caches are cold, is not judged', () => {
-  const cold = shifted(white(0.01), 3, 0, 0.05)
+  const cold = shifted(white(0.01), 3, 0, 0.03)
   assert.equal(warmedUp([piece(cold, [], 0), piece(cold, [], 30e9)]), true)
 })
