@@ -76,7 +76,7 @@ function notes(result: RunResult): string[] {
 }
 
 /** Nothing from outside becomes markup, a link or a mention. */
-function escapeMarkdown(text: string): string {
+export function escapeMarkdown(text: string): string {
   return printable(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -86,7 +86,7 @@ function escapeMarkdown(text: string): string {
 }
 
 /** A code span: verbatim, with a fence longer than any inside. A pipe would still end the cell. */
-function code(text: string): string {
+export function code(text: string): string {
   const clean = printable(text).replaceAll('|', '\\|')
   const longest = Math.max(0, ...(clean.match(/`+/g) ?? []).map((run) => run.length))
   const fence = '`'.repeat(longest + 1)

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { bench } from './bench.ts'
+import { compare } from './compare.ts'
 import { compile } from './compile.ts'
 import { deploy } from './deploy.ts'
 import { devices } from './devices.ts'
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   deploy,
   releases,
   bench,
+  compare,
   explain,
   devices,
   profiles,

@@ -6,7 +6,8 @@ export interface Change {
   readonly estimate: number
   /** 95 % interval; null where the blocks are too few for one. */
   readonly interval: { readonly low: number; readonly high: number } | null
-  readonly pValue: number
+  /** Null where there are no pairs to test: against a baseline. */
+  readonly pValue: number | null
 }
 
 /**
@@ -76,7 +77,8 @@ export function levelOf(figures: readonly number[]): {
 
 /** True where the test tells the two apart. */
 export function differs({ interval, pValue }: Change): boolean {
-  return interval !== null && pValue <= testLevel && (interval.low > 0 || interval.high < 0)
+  if (interval === null || (pValue !== null && pValue > testLevel)) return false
+  return interval.low > 0 || interval.high < 0
 }
 
 function changesOf(first: BlockFigures, second: BlockFigures): Record<LatencyMetric, Change | null> {
@@ -104,18 +106,22 @@ function floorOf(band: number, { estimate }: Change): number {
   return Math.max(band, 2 * Math.abs(estimate))
 }
 
-function judge(
+/** The verdict of a change, given that of the control. */
+export function judge(
   change: Change,
   control: Change,
   blocks: number,
   band: number,
   floor: number,
 ): { verdict: Verdict; reason: string } {
-  const { estimate, interval, pValue } = change
+  const { estimate, interval } = change
   if (interval === null)
     return {
       verdict: 'undecided',
-      reason: `${blocks} blocks cannot prove anything at ${percent(testLevel)}: it takes ${fewestPairs(testLevel)}.`,
+      reason:
+        blocks < fewestPairs(testLevel)
+          ? `${blocks} blocks cannot prove anything at ${percent(testLevel)}: it takes ${fewestPairs(testLevel)}.`
+          : 'The baseline states no interval, so that nothing can be proved against it.',
     }
   if (differs(control) && Math.abs(control.estimate) > band)
     return {
@@ -125,7 +131,7 @@ function judge(
   if (differs(change) && Math.abs(estimate) > floor)
     return {
       verdict: estimate > 0 ? 'slower' : 'faster',
-      reason: `B takes ${signed(estimate)} time (95 %: ${range(interval)}; p = ${pValue.toPrecision(2)}, ${blocks} blocks).`,
+      reason: `B takes ${signed(estimate)} time (95 %: ${range(interval)}${written(change)}, ${blocks} blocks).`,
     }
   if (interval.low >= -band && interval.high <= band)
     return {
@@ -135,11 +141,16 @@ function judge(
   return { verdict: 'undecided', reason: undecided(change, band, floor) }
 }
 
-function undecided({ estimate, interval, pValue }: Change, band: number, floor: number): string {
-  const seen = `${signed(estimate)} (95 %: ${range(interval!)}; p = ${pValue.toPrecision(2)})`
-  if (pValue > testLevel) return `Nothing is proved: ${seen}.`
+function undecided(change: Change, band: number, floor: number): string {
+  const { estimate, interval, pValue } = change
+  const seen = `${signed(estimate)} (95 %: ${range(interval!)}${written(change)})`
+  if (!differs(change)) return `Nothing is proved: ${seen}.`
   if (Math.abs(estimate) <= band) return `A difference of ${seen}, but it may lie inside ±${percent(band)}.`
-  return `A difference of ${seen}, but two loads of the same network differed by half of ${percent(floor)}.`
+  return `A difference of ${seen}, but here only more than ${percent(floor)} counts${pValue === null ? ' against figures of another day' : ': two loads of the same network differed by half of it'}.`
+}
+
+function written({ pValue }: Change): string {
+  return pValue === null ? '' : `; p = ${pValue.toPrecision(2)}`
 }
 
 function range({ low, high }: { low: number; high: number }): string {
