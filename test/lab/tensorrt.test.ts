@@ -15,7 +15,8 @@ import { runMainJob } from '../../src/run/run.ts'
 import { noQuestions, openBoard, type OpenedBoard } from '../../src/run/open-device.ts'
 import { collectedOf, timesOf } from '../../src/run/tensorrt/collected.ts'
 import { type EngineWish, provideEngine } from '../../src/run/tensorrt/engine.ts'
-import { findTensorRt } from '../../src/run/tensorrt/find.ts'
+import { readyBoard } from '../../src/run/ready-board.ts'
+import { findTensorRt, holding } from '../../src/run/tensorrt/find.ts'
 import { measureWishes } from '../../src/run/tensorrt/session.ts'
 import { latencyOf } from '../../src/run/latency.ts'
 import { repositoryRoot } from '../fixtures.ts'
@@ -101,10 +102,6 @@ describe('TensorRT on an emulated board, with a stand-in for trtexec', {
       assert.equal(found.gpu, 'tegra234 sm_8.7')
       assert.equal(found.l4t, '36.4.3')
       assert.deepEqual(found.powerMode, { id: 1, name: '25W' })
-      assert.deepEqual(
-        found.powerModes.map(({ name }) => name),
-        ['15W', '25W', 'MAXN_SUPER'],
-      )
       assert.equal(found.jetson?.dla, 0)
     })
 
@@ -393,6 +390,75 @@ describe('TensorRT on an emulated board, with a stand-in for trtexec', {
     for (const deadline = Date.now() + deadlineMs; !(await condition()); )
       assert.ok(Date.now() < deadline, `in ${deadlineMs} ms it did not come true: ${condition}`)
   }
+
+  const mode = () => /pmode:(\d+)/.exec(board.read('/var/lib/nvpmodel/status')!)![1]
+
+  test('a power mode is set by its name for build and measurement alike, names the engine, and is set back', async () => {
+    fresh('100300')
+    const ready = await readyBoard(
+      opened.device,
+      { pin: true, powerMode: 'maxn_super', coolTo: 'off' },
+      new Map(),
+      silentProgress(),
+    )
+    const found = holding(await findTensorRt(opened.device), ready.pins)
+    assert.equal(found.powerMode?.name, 'MAXN_SUPER')
+    const session = await measureWishes(
+      opened,
+      found,
+      [await wish('int8')],
+      { ...how, turns: { ...how.turns, order: [0] } },
+      silentProgress(),
+    )
+    assert.deepEqual(
+      session.measured.aftermath.pins.map(({ what, from, to, state }) => [what, from, to, state]).sort(),
+      [
+        ['jetson_clocks', 'stored', 'locked', 'restored'],
+        ['power mode', '25W', 'MAXN_SUPER', 'restored'],
+      ],
+    )
+    assert.equal(mode(), '0001')
+    assert.deepEqual(board.read('/tmp/nvpmodel-stand-in-calls')!.trim().split('\n'), [
+      '-m 2',
+      '-m 1',
+      '-m 2',
+      '-m 1',
+    ])
+    assert.equal(board.read('/tmp/jetson_clocks-stand-in-state')!.trim(), 'dynamic')
+    const plain = await provideEngine(
+      opened,
+      await findTensorRt(opened.device),
+      await wish('int8'),
+      silentProgress(),
+    )
+    assert.equal(plain.cached, false, 'the engine of another mode is another engine')
+    await clearEngines()
+  })
+
+  test('sudo that asks for a password, a mode that does not exist or that wants a restart: a sentence each, nothing changed', async () => {
+    fresh('100300')
+    const hold = (powerMode: string) =>
+      readyBoard(opened.device, { powerMode, coolTo: 'off' }, new Map(), silentProgress())
+    await assert.rejects(hold('40W'), { code: 'DEVICE_UNSUPPORTED', saw: /15W, 25W, MAXN_SUPER/ })
+    const attempt = async (powerMode: string) => {
+      const { pins } = await hold(powerMode)
+      return provideEngine(
+        opened,
+        holding(await findTensorRt(opened.device), pins),
+        await wish('int8'),
+        silentProgress(),
+      )
+    }
+    board.write('/etc/nvpmodel-stand-in-reboot', '2\n')
+    await assert.rejects(attempt('MAXN_SUPER'), { code: 'DEVICE_UNSUPPORTED', message: /restart/ })
+    board.write('/etc/sudo-stand-in', 'refuse\n')
+    await assert.rejects(attempt('15W'), { code: 'DEVICE_UNSUPPORTED', hint: /sudo/ })
+    await board.ssh('true')
+    board.remove('/etc/sudo-stand-in')
+    assert.equal(mode(), '0001')
+    assert.deepEqual(runs(), [])
+    assert.deepEqual(engines(), [])
+  })
 
   async function mainJob(store: string) {
     const { document } = await runMainJob(

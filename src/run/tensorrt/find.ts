@@ -74,7 +74,7 @@ export async function findTensorRt(device: Device, signal?: AbortSignal): Promis
 /** Where JetPack, tar files and containers put it; then whatever package has it. Read-only. */
 const surveyScript = `
 main() {
-  LC_ALL=C; export LC_ALL
+  LC_ALL=C PATH=$PATH:/usr/sbin:/sbin; export LC_ALL PATH
   candidates() {
     command -v trtexec
     for f in /usr/src/tensorrt/bin/trtexec /usr/local/tensorrt/bin/trtexec /usr/local/TensorRT*/bin/trtexec \\

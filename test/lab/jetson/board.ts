@@ -38,6 +38,7 @@ export interface JetsonBoard extends Board {
   /** A text file of the board, or null. */
   read(path: string): string | null
   write(path: string, text: string, mode?: number): void
+  remove(path: string): void
 }
 
 export const jetPackPlace = '/usr/src/tensorrt/bin/trtexec'
@@ -51,11 +52,11 @@ export async function startJetson(
   const { model: name, compatible, release } = models[model]
   board.setSys('firmware/devicetree/base/model', `${name}\0`)
   board.setSys('firmware/devicetree/base/compatible', `${compatible.join('\0')}\0`)
-  const write = (path: string, text: string, mode = 0o644) => {
+  const write = (path: string, text: string, mode?: number) => {
     const file = board.path(path)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
-    chmodSync(file, mode)
+    if (mode !== undefined) chmodSync(file, mode)
   }
   const install = (script: string, path: string) => {
     mkdirSync(dirname(board.path(path)), { recursive: true })
@@ -67,9 +68,10 @@ export async function startJetson(
     '/etc/nvpmodel.conf',
     '# stand-in\n< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=1 NAME=25W >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n< PM_CONFIG DEFAULT=1 >\n',
   )
-  write('/var/lib/nvpmodel/status', 'pmode:0001 fmode:quiet\n')
+  write('/var/lib/nvpmodel/status', 'pmode:0001 fmode:quiet\n', 0o666)
   install('nvpmodel.sh', '/usr/sbin/nvpmodel')
   install('jetson_clocks.sh', '/usr/bin/jetson_clocks')
+  install('sudo.sh', '/usr/bin/sudo')
   let place: string | null = null
   const jetson = Object.create(board) as JetsonBoard
   return Object.assign(jetson, {
@@ -92,5 +94,6 @@ export async function startJetson(
       ).filter((line) => !line.endsWith(' --help')),
     read: (path: string) => (existsSync(board.path(path)) ? readFileSync(board.path(path), 'utf8') : null),
     write,
+    remove: (path: string) => rmSync(board.path(path), { force: true }),
   })
 }
