@@ -42,6 +42,8 @@ export interface EnergyRequest {
   readonly sensors: Plan['sensors']
   /** Times of inference, as measured before: the sampling keeps out of step with them. */
   readonly medianNs: readonly number[]
+  /** In place of the preset's. */
+  readonly durations?: EnergyDurations
 }
 
 /** An energy phase: figures by subject, and what was sampled, for whoever draws it. */
@@ -168,7 +170,7 @@ export async function runEnergyPhase(
   const plan = energyPlan({
     artifacts: subjects.map((subject) => memoryPlan(request, subject, threads).artifacts[0]!),
     rateHz,
-    durations: durations[preset],
+    durations: request.durations ?? durations[preset],
     sensors,
     ...meters,
   })

@@ -1,5 +1,5 @@
 /** Multiples of the wanted period that may be chosen instead. */
-const reach = { from: 0.8, to: 1.25, steps: 45 }
+const reach = { from: 0.8, to: 1.25, steps: 180 }
 /** Samples whose phases are looked at. */
 const looked = 89
 /** How far the time of an inference may be off, as shares: the phases must spread at all of them. */
