@@ -22,6 +22,7 @@ import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
 import { provision, type Provisioned } from './provision.ts'
 import type { DeviceRequest, RunRequest } from './request.ts'
 import type { RawFiles } from './run.ts'
+import { readyBoard } from './ready-board.ts'
 import { runEngines } from './tensorrt/run-engines.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
 import { seriesOf } from './series.ts'
@@ -66,7 +67,7 @@ export async function runOnDevice(
     if (trtexecOf(compiled.manifest)) {
       progress.stage('deploy', device.name)
       const release = await installRelease(device, compiled.folder, { name: prepared.source.name, progress })
-      const survey = await surveyBoard(device, progress.signal)
+      const survey = await readyBoard(device, request.conditions ?? {}, new Map(), progress)
       const engines = await runEngines(
         { opened, board, compiled, prepared, release, request, survey },
         progress,

@@ -7,6 +7,7 @@ import { formatVersion } from '../../measure/trtexec/version.ts'
 import type { Progress, Warning } from '../../progress.ts'
 import type { RunResult } from '../../store/document.ts'
 import type { BoardSensors } from '../conditions.ts'
+import { noEnergy } from '../energy.ts'
 import type { Executed } from '../execute.ts'
 import { latencyOf } from '../latency.ts'
 import type { OpenedBoard } from '../open-device.ts'
@@ -102,6 +103,10 @@ export async function runEngines(
     finish: (result) => ({
       ...result,
       threads: null,
+      energy: noEnergy(
+        'not-asked',
+        'The energy of engines that trtexec runs is not measured in this version.',
+      ),
       engines: rows,
       operators: { float: float < 0 ? [] : layersOf(measured, float), int8: layersOf(measured, last) },
       conditions: result.conditions && conditionsWith(result.conditions, tensorRt, rows.length > 1),
