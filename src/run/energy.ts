@@ -272,20 +272,36 @@ export async function measureEnergies(
   progress: Progress,
 ): Promise<ReadonlyMap<number, EnergyPhase>> {
   const beside = choice.wanted === 'off' ? undefined : choice.meter
-  const source = beside ? null : await preparePower(board, choice, request.preset, progress)
+  const source = beside
+    ? null
+    : await orReason(() => preparePower(board, choice, request.preset, progress), progress)
   const phases = new Map<number, EnergyPhase>()
   for (const threads of request.threads) {
     const known = request.subjects.flatMap(({ id }) => medianNs(id, threads) ?? [])
     const each = { ...request, threads, medianNs: known }
-    const phase =
-      source === null
-        ? await measureEnergyBeside(board, tools, beside!, each, progress)
-        : isSource(source)
-          ? await measureEnergy(board, tools, source, choice, each, progress)
-          : withoutPower(source, request.subjects)
-    phases.set(threads, phase)
+    if (source === null) phases.set(threads, await measureEnergyBeside(board, tools, beside!, each, progress))
+    else if (isSource(source)) {
+      const phase = await orReason(
+        () => measureEnergy(board, tools, source, choice, each, progress),
+        progress,
+      )
+      phases.set(threads, 'bySubject' in phase ? phase : withoutPower(phase, request.subjects))
+    } else phases.set(threads, withoutPower(source, request.subjects))
   }
   return phases
+}
+
+/** Latency is measured by now: a phase that fails costs its own figures, not those. */
+async function orReason<T>(work: () => Promise<T>, progress: Progress): Promise<T | Energy> {
+  try {
+    return await work()
+  } catch (thrown) {
+    const error = toEdgewrightError(thrown)
+    if (progress.signal.aborted || error.code === 'INTERRUPTED') throw error
+    const message = `Energy was not measured: ${error.message}${error.saw === undefined ? '' : ` (${error.saw})`}`
+    progress.warn({ code: error.code, message, hint: error.hint ?? 'Measure again, or with --no-energy.' })
+    return noEnergy('failed', message)
+  }
 }
 
 function isSource(prepared: PowerSource | Energy): prepared is PowerSource {

@@ -40,7 +40,8 @@ describe('energy per inference on an emulated machine with sensors', {
     )
   before(async () => {
     board = await startBoard({ kind: 'system', sensors: true })
-    opened = await open()
+    // right after its boot an emulator on a busy computer may take longer than a probe of a board waits
+    opened = await open().catch(() => open())
     tools = await provision(opened.device, 'onnxruntime', progress)
     model = (await ensureBlobBytes(opened.device, readFileSync(mnistModel), { progress })).path
   })

@@ -39,7 +39,7 @@ function survey(
     const output = execFileSync('sh', ['-s'], {
       input: script,
       encoding: 'utf8',
-      env: { PATH: `${bin}:${process.env['PATH']}` },
+      env: { PATH: `${bin}:${process.env.PATH}` },
     })
     return parseSurvey(output.replaceAll(root, ''))
   } finally {
