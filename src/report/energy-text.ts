@@ -20,7 +20,7 @@ export function energyText({
       : `No energy: ${printable(energy.reason)}`
   if (conditions?.emulated) return ''
   return [
-    `energy above idle: ${[dynamicOf('int8', energy), float && dynamicOf('float', float)].filter(Boolean).join(', ')}`,
+    `energy per inference: ${[perInference('int8', energy), perInference('float', float)].filter((part) => part !== '').join(', ')}`,
     measuredText(energy),
     float && float.value === null && float.reason ? `No energy of float: ${printable(float.reason)}` : '',
   ]
@@ -46,8 +46,12 @@ export function measuredText({ measured }: Energy): string {
     .join('. ')
 }
 
-function dynamicOf(name: string, { dynamic }: Energy): string {
-  return dynamic ? `${name} ${withUncertainty(dynamic.value, dynamic.uncertainty)}` : ''
+function perInference(name: string, energy: Energy | undefined): string {
+  const cell = energyCell(energy)
+  if (!energy || cell === '') return ''
+  const { dynamic } = energy
+  const above = dynamic ? ` (${withUncertainty(dynamic.value, dynamic.uncertainty)} above idle)` : ''
+  return `${name} ${cell}${above}`
 }
 
 function withUncertainty(microjoules: number, uncertainty: number | null): string {
