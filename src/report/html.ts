@@ -1,9 +1,11 @@
-import type { RawLatency, RunDocument, RunResult } from '../store/document.ts'
+import type { RawLatency, RawSeries, RunDocument, RunResult } from '../store/document.ts'
 import { formatBytes, formatPoints, formatRatio, formatShare, formatNs, formatTime } from './format.ts'
+import { differences } from './page/differences.ts'
 import { deviceCard } from './page/device.ts'
 import { fidelityScript } from './page/fidelity-script.ts'
 import { type Markup, markup } from './page/markup.ts'
 import { page } from './page/page.ts'
+import { seriesScript } from './page/series-chart.ts'
 import { plotLibrary, timelineScript } from './page/timeline.ts'
 
 /**
@@ -11,19 +13,25 @@ import { plotLibrary, timelineScript } from './page/timeline.ts'
  * was measured where and how. It loads nothing.
  *
  * @param raw Raw latencies by the path that `results[].samples` names, as `loadRaw` returns them; what is missing is not drawn.
+ * @param series Time series likewise, as `loadSeries` returns them.
  */
-export function renderHtml(document: RunDocument, raw: Readonly<Record<string, RawLatency>>): string {
+export function renderHtml(
+  document: RunDocument,
+  raw: Readonly<Record<string, RawLatency>>,
+  series: Readonly<Record<string, RawSeries>> = {},
+): string {
   const { model, results } = document
   const name = model.path.split(/[/\\]/).at(-1) ?? model.path
-  const cards = results.map((result, i) => deviceCard(result, i, raw, results.length === 1))
+  const cards = results.map((result, i) => deviceCard(result, i, { raw, series }, results.length === 1))
   const draws = (kind: string) => cards.some(({ text }) => text.includes(`class="${kind}"`))
   return page(
     `${name}: float beside int8`,
     markup`${header(document, name)}
 ${results.length > 1 && overview(results)}
+${differences(results)}
 ${cards}
 <footer>Edgewright ${document.edgewright}. Raw samples and the full document are kept in <code>.edgewright/runs/${document.runId}/</code>.</footer>`,
-    markup`${(draws('timeline') || draws('fidelity')) && plotLibrary()}${draws('timeline') && timelineScript()}${draws('fidelity') && fidelityScript()}`,
+    markup`${(draws('timeline') || draws('series') || draws('fidelity')) && plotLibrary()}${draws('timeline') && timelineScript()}${draws('series') && seriesScript()}${draws('fidelity') && fidelityScript()}`,
   )
 }
 

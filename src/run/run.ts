@@ -70,7 +70,7 @@ export async function runMainJob(
   const outcomes = budgetOutcomes(request, document)
   const saved = await saveRun(request.store, document, rawFilesOf(document, raw))
   for (const warning of saved.warnings) progress.warn(warning)
-  if (request.report) await writeFile(resolve(request.report), renderHtml(document, raw.latency))
+  if (request.report) await writeFile(resolve(request.report), renderHtml(document, raw.latency, raw.series))
   return {
     document,
     closing: [
@@ -168,7 +168,7 @@ function budgetOutcomes(request: RunRequest, document: RunDocument): (BudgetOutc
 }
 
 function rawFilesOf(document: RunDocument, raw: RawFiles): Record<string, string> {
-  const files: Record<string, string> = { 'report.html': renderHtml(document, raw.latency) }
+  const files: Record<string, string> = { 'report.html': renderHtml(document, raw.latency, raw.series) }
   for (const [path, sampled] of Object.entries({ ...raw.latency, ...raw.series }))
     files[path] = JSON.stringify(sampled)
   return files

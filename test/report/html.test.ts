@@ -6,8 +6,8 @@ import test from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { renderHtml } from '../../src/report/html.ts'
-import type { RunDocument } from '../../src/store/document.ts'
-import { sampleRun } from '../store/sample-run.ts'
+import type { RawSeries, RunDocument, RunResult } from '../../src/store/document.ts'
+import { sampleNs, sampleRun } from '../store/sample-run.ts'
 
 const executable = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
   existsSync(path),
@@ -65,7 +65,7 @@ const { document, raw } = sampleRun()
 
 test('the page opens without an error or a request and shows float beside int8', { skip }, async () => {
   const { page, trouble } = await openReport(renderHtml(document, raw))
-  assert.equal(await page.locator('.timeline canvas').count(), 2)
+  assert.equal(await page.locator('.timeline canvas').count(), 1, 'the emulated board has no chart of times')
   assert.deepEqual(trouble, [])
   const card = page.locator('#device-0')
   const row = (name: string) => card.locator('tr', { hasText: name }).locator('td').allTextContents()
@@ -86,6 +86,150 @@ test('the page opens without an error or a request and shows float beside int8',
     await page.locator('#device-2').innerText(),
     /does not answer[\s\S]*DEVICE_UNREACHABLE[\s\S]*Is it on/,
   )
+  await page.close()
+})
+
+/** The first device with all that a board with sensors tells, the clock falling in the middle. */
+function measuredRun() {
+  const { document, raw } = sampleRun()
+  const first = document.results[0]!
+  const seconds = Array.from({ length: 30 }, (_, s) => s * 1e9)
+  const inferences = (artifact: string, medianNs: number, seed: number) => {
+    const ns = sampleNs(2000, medianNs, seed).map((value, i) => (i > 1300 ? value * 1.2 : value))
+    return { artifact, tNs: ns.map((_, i) => 5e9 + i * 1e7), ns }
+  }
+  const series: RawSeries = {
+    schema: 1,
+    device: first.device,
+    steps: [
+      { do: 'idle', artifacts: [], startNs: 0, endNs: 5e9 },
+      { do: 'interleave', artifacts: ['float', 'int8'], startNs: 5e9, endNs: 25e9 },
+    ],
+    latency: [inferences('float', 4_300_000, 1), inferences('int8', 2_340_000, 2)],
+    sensors: [
+      { name: 'cpu-thermal', unit: 'milliC', tNs: seconds, values: seconds.map((_, s) => 48_000 + s * 1000) },
+      {
+        name: 'policy0',
+        unit: 'kHz',
+        tNs: seconds,
+        values: seconds.map((_, s) => (s > 18 ? 1_500_000 : 1_800_000)),
+      },
+    ],
+    power: [
+      { rail: 'VDD_IN', total: true, tNs: seconds, milliW: seconds.map((_, s) => (s > 5 ? 5100 : 2700)) },
+    ],
+  }
+  const measured = {
+    source: 'ina3221 VDD_IN',
+    scope: 'board',
+    sync: 'same-clock',
+    syncBoundNs: 0,
+    sampleHz: 20,
+    samples: 200,
+    windowNs: 1e10,
+    inferences: 2400,
+    rateHz: 0,
+    activeMilliW: 5100,
+    idleMilliW: { before: 2700, after: 2740 },
+  } as const
+  const energy = (value: number): RunResult['energy'] => ({
+    value,
+    reason: null,
+    uncertainty: value * 0.02,
+    dynamic: { value: value / 2, uncertainty: value * 0.03 },
+    measured,
+  })
+  const result: RunResult = {
+    ...first,
+    samples: { ...first.samples!, series: 'raw/series.json' },
+    energy: energy(10_000),
+    baseline: { ...first.baseline!, energy: energy(20_000) },
+    latency: {
+      ...first.latency!,
+      p99Ns: null,
+      intervals: {
+        p50: { lowNs: 2_330_000, highNs: 2_370_000 },
+        p90: { lowNs: 2_600_000, highNs: 2_700_000 },
+        p99: null,
+      },
+      outliers: { mild: 3, severe: 1 },
+    },
+    conditions: {
+      ...first.conditions!,
+      stability: 'throttled',
+      stabilityReason: 'the clock fell from 1800 to 1500 MHz under load',
+      throttle: {
+        underVoltage: false,
+        frequencyCapped: true,
+        throttled: false,
+        softTemperatureLimit: false,
+        source: 'vcgencmd get_throttled',
+      },
+      pinned: [{ what: 'governor of policy0', from: 'ondemand', to: 'performance', restored: false }],
+    },
+  }
+  return {
+    document: { ...document, results: [result, ...document.results.slice(1)] },
+    raw,
+    series: { 'raw/series.json': series },
+  }
+}
+
+test('latency, temperature, clock and power stand over one axis of time, and energy has whiskers', {
+  skip,
+}, async () => {
+  const { document, raw, series } = measuredRun()
+  const html = renderHtml(document, raw, series)
+  const { page, trouble } = await openReport(html)
+  const card = page.locator('#device-0')
+  assert.equal(await card.locator('.series canvas').count(), 4)
+  const drawn = await page.evaluate<number[]>(
+    `[...document.querySelectorAll('#device-0 .series canvas')].map((c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size)`,
+  )
+  for (const colours of drawn) assert.ok(colours > 10, 'the canvas is not blank')
+  const words = await card.locator('.series').getAttribute('aria-label')
+  assert.match(words!, /Temperature cpu-thermal: 48\.0 °C to 77\.0 °C; Clock policy0: 1500 MHz to 1800 MHz/)
+  const bars = await card
+    .locator('.energy .fill')
+    .evaluateAll((all) => all.map((bar) => Number(bar.getAttribute('width'))))
+  assert.deepEqual(
+    bars.map((width) => Math.round((width / bars[0]!) * 100)),
+    [100, 50, 50, 25],
+  )
+  assert.equal(await card.locator('.energy .whisker').count(), 4)
+  const text = await card.innerText()
+  for (const said of [
+    '20 ± 0.4 mJ',
+    '2.33–2.37 ms',
+    'n too small',
+    'the whole board',
+    'throttled: the clock fell',
+    'frequency capped during the run',
+    'NOT put back',
+  ])
+    assert.ok(text.includes(said), said)
+  assert.deepEqual(trouble, [])
+  await page.close()
+})
+
+test('on a phone the charts over time fit, and nothing scrolls sideways', { skip }, async () => {
+  const { document, raw, series } = measuredRun()
+  const { page } = await openReport(renderHtml(document, raw, series), { width: 390, height: 844 })
+  assert.equal(await page.evaluate<number>('document.documentElement.scrollWidth'), 390)
+  await page.close()
+})
+
+test('an emulated board shows neither times nor energy of its own, in no chart and no table', {
+  skip,
+}, async () => {
+  const { document, raw, series } = measuredRun()
+  const [first] = document.results
+  const emulated = { ...first!, conditions: { ...first!.conditions!, emulated: 'QEMU user mode' } }
+  const { page } = await openReport(renderHtml({ ...document, results: [emulated] }, raw, series))
+  const text = await page.locator('#device-0').innerText()
+  assert.doesNotMatch(text, /\d (ns|µs|ms|mJ|µJ)\b/)
+  assert.match((await page.locator('.series').getAttribute('aria-label'))!, /Latency float: 0\.9\d* ×/)
+  assert.equal(await page.locator('.energy').count(), 0)
   await page.close()
 })
 

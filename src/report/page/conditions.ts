@@ -1,5 +1,5 @@
 import type { RunResult } from '../../store/document.ts'
-import { formatBytes, formatTime } from '../format.ts'
+import { formatBytes, formatShare, formatTime } from '../format.ts'
 import { type Markup, markup } from './markup.ts'
 
 /** What was measured, where and how; nothing is left to be guessed. */
@@ -59,7 +59,34 @@ export function conditionsList({
       c?.temperatureMilliC &&
         `${celsius(c.temperatureMilliC.start)} at the start, ${celsius(c.temperatureMilliC.max)} at most`,
     ],
-    ['Stability', c?.stability],
+    ['Stability', c && stability(c)],
+    ['Throttling', c && throttle(c)],
+    [
+      'Other load',
+      c?.backgroundLoad &&
+        [
+          c.backgroundLoad.before !== null && `${formatShare(c.backgroundLoad.before)} of a CPU before`,
+          c.backgroundLoad.during !== null && `${formatShare(c.backgroundLoad.during)} meanwhile`,
+        ]
+          .filter(Boolean)
+          .join(', '),
+    ],
+    ['Power mode', c?.powerMode],
+    [
+      'Set for the run',
+      c?.pinned
+        ?.map(
+          ({ what, from, to, restored }) =>
+            `${what}: ${from} → ${to}${restored ? ', put back' : ', NOT put back'}`,
+        )
+        .join('; '),
+    ],
+    [
+      'Waited',
+      c?.waitedForTemperatureSeconds
+        ? `${c.waitedForTemperatureSeconds.toFixed(0)} s for the board to cool`
+        : null,
+    ],
     [
       'Accuracy',
       accuracy && `${accuracy.metric} over ${accuracy.samples} samples, on the ${accuracy.measuredOn}`,
@@ -74,6 +101,28 @@ export function conditionsList({
     ([, value]) => value !== null && value !== undefined && value !== false && value !== '',
   )
   return markup`<h3>What was measured where and how</h3><dl>${known.map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`
+}
+
+const stabilityMarks = { steady: 'good', drifting: 'warn', throttled: 'bad', unknown: 'quiet' } as const
+
+type Conditions = NonNullable<RunResult['conditions']>
+
+/** The mark is a word before it is a colour. */
+function stability({ stability: state, stabilityReason }: Conditions): Markup {
+  return markup`<span class="mark ${stabilityMarks[state]}">${state}</span>${stabilityReason && `: ${stabilityReason}`}`
+}
+
+function throttle({ throttle: flags }: Conditions): string | null {
+  if (!flags) return null
+  const raised = [
+    flags.underVoltage && 'under-voltage',
+    flags.frequencyCapped && 'frequency capped',
+    flags.throttled && 'throttled',
+    flags.softTemperatureLimit && 'soft temperature limit',
+  ].filter(Boolean)
+  return raised.length > 0
+    ? `${raised.join(', ')} during the run (${flags.source})`
+    : `no flag was raised (${flags.source})`
 }
 
 function clockText({ min, max }: { min: number; max: number }): string {

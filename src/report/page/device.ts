@@ -1,8 +1,7 @@
-import type { Latency, RawLatency, RunResult } from '../../store/document.ts'
+import type { Latency, RawLatency, RawSeries, RunResult } from '../../store/document.ts'
 import {
   formatBytes,
   formatDb,
-  formatMicrojoules,
   formatNs,
   formatPoints,
   formatRatio,
@@ -14,22 +13,31 @@ import { conditionsList } from './conditions.ts'
 import { fidelitySection } from './fidelity.ts'
 import { searchTable } from './fidelity-search.ts'
 import { distributionChart, type Series } from './distribution.ts'
+import { energyBars, figure } from './energy-bars.ts'
 import { type Markup, markup } from './markup.ts'
 import { operatorsChart } from './operators-chart.ts'
+import { seriesChart } from './series-chart.ts'
 import { timelineChart } from './timeline.ts'
 
+/** Files under the run's raw/ by their path. */
+export interface Sampled {
+  readonly raw: Readonly<Record<string, RawLatency>>
+  readonly series: Readonly<Record<string, RawSeries>>
+}
+
 /** Everything about one device: the verdict (unless the page's head says it already), the figures, why they are so, and how they were measured. */
-export function deviceCard(
-  result: RunResult,
-  position: number,
-  raw: Readonly<Record<string, RawLatency>>,
-  alone: boolean,
-): Markup {
+export function deviceCard(result: RunResult, position: number, sampled: Sampled, alone: boolean): Markup {
+  const { raw } = sampled
   const series = (['float', 'int8'] as const).flatMap((kind): Series[] => {
     const path = result.samples?.[kind]
     const found = path && Object.hasOwn(raw, path) ? raw[path] : undefined
     return found === undefined ? [] : [{ kind, ns: found.ns }]
   })
+  const seriesPath = result.samples?.series
+  const overTime =
+    seriesPath && Object.hasOwn(sampled.series, seriesPath) ? sampled.series[seriesPath] : undefined
+  // an emulator's times mean something only beside each other
+  const relativeToNs = result.conditions?.emulated ? (result.baseline?.latency?.p50Ns ?? 1) : null
   const where = [
     result.profile,
     result.target,
@@ -48,10 +56,12 @@ ${
   result.status === 'ok' &&
   markup`<div class="split"><div>${figures(result)}</div>${
     series.length > 0 &&
-    markup`<div class="charts"><figure><figcaption>Share of inferences that took no longer than a time; dots are medians.</figcaption>${distributionChart(series)}</figure>${timelineChart(`timeline-${position}`, series)}</div>`
+    markup`<div class="charts"><figure><figcaption>Share of inferences that took no longer than a time; dots are medians, ticks p90 and p99.</figcaption>${distributionChart(series, relativeToNs)}</figure>${!overTime && relativeToNs === null && timelineChart(`timeline-${position}`, series)}</div>`
   }</div>`
 }
-${result.operators && operatorsChart(result.operators)}
+${result.status === 'ok' && overTime && seriesChart(`series-${position}`, overTime, relativeToNs)}
+${energyBars(result)}
+${result.operators && operatorsChart(result.operators, result.conditions?.emulated != null)}
 ${result.layers && result.layers.length > 0 && layers(result.layers)}
 ${result.fidelity && fidelitySection(`fidelity-${position}`, result.fidelity)}
 ${result.search && searchTable(result.search)}
@@ -78,7 +88,7 @@ function note(message: string, hint: string | null, code?: string): Markup {
 
 /** Float beside int8. The third column is what changes. */
 function figures(result: RunResult): Markup {
-  const { accuracy, baseline, latency, memory, size, speedup, energy, parity } = result
+  const { accuracy, baseline, latency, memory, size, speedup, parity } = result
   const rows = [
     size &&
       row(
@@ -111,38 +121,85 @@ function figures(result: RunResult): Markup {
       ? [row('Latency', 'emulated', 'emulated', '')]
       : latencyRows(baseline?.latency ?? null, latency, speedup)),
     row('Peak memory', bytes(baseline?.memory?.peakRssBytes), bytes(memory?.peakRssBytes), ''),
-    row('Energy', '', energy.value === null ? '–' : formatMicrojoules(energy.value), ''),
+    ...energyRows(result),
   ]
   const under = [
     accuracy && `Accuracy on ${accuracy.samples} samples, computed on the ${accuracy.measuredOn}.`,
     parity && sentence(parityText(result)),
-    energy.value === null && energy.reason && `No energy: ${energy.reason}`,
+    ...unmeasured(result),
   ].filter((line) => typeof line === 'string')
   return markup`<table><thead><tr><th></th><th><span class="key float"></span>float</th><th><span class="key int8"></span>${result.scheme === null || result.scheme === 'full-int8' ? 'int8' : result.scheme}</th><th></th></tr></thead><tbody>${rows}</tbody></table>
 ${under.map((line) => markup`<p class="quiet" style="margin:6px 0 0">${line}</p>`)}`
 }
 
+/** `2.33–2.37 ms`: the unit once where it is the same. */
+function span(lowNs: number, highNs: number): string {
+  const [low, high] = [formatNs(lowNs), formatNs(highNs)]
+  const [number, unit] = low.split(' ')
+  return high.endsWith(` ${unit}`) ? `${number}–${high}` : `${low}–${high}`
+}
+
+/** An emulator's energy is no board's. */
+function energyRows({ energy, baseline, conditions }: RunResult): Markup[] {
+  const float = baseline?.energy
+  if (conditions?.emulated) return energy.value === null ? [] : [row('Energy', 'emulated', 'emulated', '')]
+  const text = (one: typeof float) =>
+    !one || one.value === null ? '–' : figure(one.value, one.uncertainty ?? 0)
+  const ratio = float?.value && energy.value !== null ? formatRatio(energy.value / float.value) : ''
+  return [row('Energy', text(float), text(energy), ratio)]
+}
+
+function unmeasured({ energy, baseline, conditions }: RunResult): string[] {
+  if (conditions?.emulated && energy.value !== null) return []
+  const reasons = [energy, baseline?.energy].flatMap((one) =>
+    one?.value === null && one.reason ? [one.reason] : [],
+  )
+  return [...new Set(reasons)].map((reason) => `No energy: ${reason}`)
+}
+
 function latencyRows(float: Latency | null, int8: Latency | null, speedup: number | null): Markup[] {
   if (float === null && int8 === null) return []
   const time = (ns: number | null | undefined) => (ns === null || ns === undefined ? '–' : formatNs(ns))
+  const percentile = (latency: Latency | null, name: 'p50' | 'p90' | 'p99') => {
+    const value = latency?.[`${name}Ns`]
+    const interval = latency?.intervals?.[name]
+    if (latency?.intervals && (value === null || value === undefined))
+      return markup`<small>n too small</small>`
+    return interval
+      ? markup`${time(value)}<small>${span(interval.lowNs, interval.highNs)}</small>`
+      : time(value)
+  }
+  const outliers = (latency: Latency | null) =>
+    latency?.outliers ? `${latency.outliers.mild + latency.outliers.severe}` : '–'
+  const warmup = (latency: Latency | null) => time(latency?.warmup?.meanNs)
   return [
     row(
       'Median (p50)',
-      time(float?.p50Ns),
-      time(int8?.p50Ns),
+      percentile(float, 'p50'),
+      percentile(int8, 'p50'),
       speedup === null ? '' : formatSpeedup(speedup),
       true,
     ),
-    row('p90', time(float?.p90Ns), time(int8?.p90Ns), ''),
-    row('p99', time(float?.p99Ns), time(int8?.p99Ns), ''),
+    row('p90', percentile(float, 'p90'), percentile(int8, 'p90'), ''),
+    row('p99', percentile(float, 'p99'), percentile(int8, 'p99'), ''),
     row('Fastest', time(float?.minNs), time(int8?.minNs), ''),
     row('First inference', time(float?.firstNs), time(int8?.firstNs), ''),
+    ...(float?.warmup || int8?.warmup ? [row('Warm-up, mean', warmup(float), warmup(int8), '')] : []),
     row('Inferences', float ? String(float.count) : '–', int8 ? String(int8.count) : '–', ''),
+    ...(float?.outliers || int8?.outliers
+      ? [row('Outliers, counted in', outliers(float), outliers(int8), '')]
+      : []),
   ]
 }
 
-function row(name: string, float: string, int8: string, change: string, main = false): Markup {
-  const cell = (text: string) => markup`<td${main && markup` class="main"`}>${text}</td>`
+function row(
+  name: string,
+  float: string | Markup,
+  int8: string | Markup,
+  change: string,
+  main = false,
+): Markup {
+  const cell = (text: string | Markup) => markup`<td${main && markup` class="main"`}>${text}</td>`
   return markup`<tr><th scope="row">${name}</th>${cell(float)}${cell(int8)}${cell(change)}</tr>`
 }
 

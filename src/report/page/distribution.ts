@@ -1,4 +1,4 @@
-import { formatNs, formatShare } from '../format.ts'
+import { formatNs, formatRatio, formatShare } from '../format.ts'
 import { Markup, markup } from './markup.ts'
 
 const width = 560
@@ -17,17 +17,25 @@ export interface Series {
 
 /**
  * Cumulative distribution of latency as SVG: for each time the share of inferences that took no longer. Drawn here, so
- * that it shows without scripts, in mail and on paper.
+ * that it shows without scripts, in mail and on paper. Ticks on a curve are its p50, p90 and p99, as far as there are
+ * samples enough for them.
+ *
+ * @param relativeToNs Times as multiples of this, for boards whose times are an emulator's.
  */
-export function distributionChart(series: readonly Series[]): Markup {
+export function distributionChart(series: readonly Series[], relativeToNs: number | null = null): Markup {
+  const unit = relativeToNs === null ? 'ns' : '×'
   const sorted = series
     .filter(({ ns }) => ns.length > 0)
-    .map(({ kind, ns }) => ({ kind, ns: Float64Array.from(ns).sort() }))
+    .map(({ kind, ns }) => ({
+      kind,
+      ns: Float64Array.from(ns, (value) => value / (relativeToNs ?? 1)).sort(),
+    }))
   if (sorted.length === 0) return markup``
   const low = Math.min(...sorted.map(({ ns }) => ns[0]!))
   const slowest = Math.max(...sorted.map(({ ns }) => ns.at(-1)!))
   const high = shownUpTo(sorted.map(({ ns }) => ns))
-  const axis = axisOf(Math.max(1, low), Math.max(high, low + 1))
+  const least = relativeToNs === null ? 1 : 1e-6
+  const axis = axisOf(Math.max(least, low), Math.max(high, low + least))
   const y = (share: number) => height - bottom - share * (height - top - bottom)
   const path = (ns: Float64Array) => {
     const inside = ns.filter((value) => value <= high).length
@@ -43,15 +51,29 @@ export function distributionChart(series: readonly Series[]): Markup {
   const label = sorted
     .map(
       ({ kind, ns }) =>
-        `${kind}: median ${formatNs(ns[Math.floor(ns.length / 2)]!)} of ${ns.length} inferences`,
+        `${kind}: median ${format(ns[Math.floor(ns.length / 2)]!, unit)} of ${ns.length} inferences`,
     )
     .join('; ')
   return markup`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="Cumulative distribution of latency. ${label}">
 ${ticksY.map((share) => markup`<line class="grid" x1="${left}" x2="${width - right}" y1="${y(share)}" y2="${y(share)}"/><text x="${left - 6}" y="${y(share) + 4}" text-anchor="end">${(share * 100).toFixed(0)} %</text>`)}
-${axis.ticks.map((ns) => markup`<line class="grid" x1="${axis.x(ns).toFixed(1)}" x2="${axis.x(ns).toFixed(1)}" y1="${top}" y2="${height - bottom}"/><text x="${axis.x(ns).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${formatTick(ns)}</text>`)}
-<text x="${(left + width - right) / 2}" y="${height - 4}" text-anchor="middle">time of one inference${axis.logarithmic ? ' (logarithmic)' : ''}</text>
-${sorted.map(({ kind, ns }) => markup`<path class="line ${kind}" d="${new Markup(path(ns))}"/><circle class="dot ${kind}" cx="${axis.x(ns[Math.floor(ns.length / 2)]!).toFixed(1)}" cy="${y(0.5)}" r="4"/>`)}
-</svg>${high < slowest && markup`<p class="quiet">${beyond(sorted, high, slowest)}</p>`}`
+${axis.ticks.map((ns) => markup`<line class="grid" x1="${axis.x(ns).toFixed(1)}" x2="${axis.x(ns).toFixed(1)}" y1="${top}" y2="${height - bottom}"/><text x="${axis.x(ns).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${formatTick(ns, unit)}</text>`)}
+<text x="${(left + width - right) / 2}" y="${height - 4}" text-anchor="middle">time of one inference${unit === '×' && ', float’s median being 1'}${axis.logarithmic ? ' (logarithmic)' : ''}</text>
+${sorted.map(({ kind, ns }) => markup`<path class="line ${kind}" d="${new Markup(path(ns))}"/><circle class="dot ${kind}" cx="${axis.x(ns[Math.floor(ns.length / 2)]!).toFixed(1)}" cy="${y(0.5)}" r="4"/>${quantiles(ns, high).map(([share, value]) => markup`<line class="quantile ${kind}" x1="${axis.x(value).toFixed(1)}" x2="${axis.x(value).toFixed(1)}" y1="${(y(share) - 6).toFixed(1)}" y2="${(y(share) + 6).toFixed(1)}"/>`)}`)}
+</svg>${high < slowest && markup`<p class="quiet">${beyond(sorted, high, slowest, unit)}</p>`}`
+}
+
+type Unit = 'ns' | '×'
+
+function format(value: number, unit: Unit): string {
+  return unit === 'ns' ? formatNs(value) : formatRatio(value)
+}
+
+/** p90 and p99 by nearest rank where 1 − pⁿ ≥ 0.95; the median has its dot. */
+function quantiles(sorted: Float64Array, high: number): [share: number, value: number][] {
+  return [0.9, 0.99]
+    .filter((share) => 1 - share ** sorted.length >= 0.95)
+    .map((share): [number, number] => [share, sorted[Math.ceil(share * sorted.length) - 1]!])
+    .filter(([, value]) => value <= high)
 }
 
 /** A few inferences that the system held up must not squeeze all others into a wall: the axis ends after the body. */
@@ -66,11 +88,12 @@ function beyond(
   sorted: readonly { kind: string; ns: Float64Array }[],
   high: number,
   slowest: number,
+  unit: Unit,
 ): string {
   const shares = sorted.map(
     ({ kind, ns }) => `${formatShare(ns.filter((value) => value > high).length / ns.length)} of ${kind}`,
   )
-  return `Beyond the right edge: ${shares.join(', ')}; the slowest took ${formatNs(slowest)}.`
+  return `Beyond the right edge: ${shares.join(', ')}; the slowest took ${format(slowest, unit)}.`
 }
 
 interface Axis {
@@ -111,8 +134,9 @@ function niceStep(rough: number): number {
 }
 
 /** `4.5 ms` rather than `4.50 ms`: an axis needs no false digits. */
-function formatTick(ns: number): string {
-  return formatNs(ns)
+function formatTick(value: number, unit: Unit): string {
+  if (unit === '×') return `${Number(value.toPrecision(3))}×`
+  return formatNs(value)
     .replace(/(\.\d*?)0+ /, '$1 ')
     .replace('. ', ' ')
 }
