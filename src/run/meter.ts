@@ -56,7 +56,8 @@ export async function withMeter<T extends ExecutedPlan>(
     await meter.start()
     const executed = await work(meter)
     const series = await meter.stop()
-    const after = await boardOffset(board, runner, progress)
+    // a board that is lost now has been measured
+    const after = await boardOffset(board, runner, progress).catch(() => null)
     warnOf(meter, series, progress)
     const offset = before !== null && after !== null ? spanOffsets(before, after) : null
     return { executed, metered: join(choice, meter, series, executed, offset, progress) }
@@ -79,7 +80,9 @@ export async function tryMeter(
   if (choice === undefined || choice.settings.spec.kind === 'exec' || choice.settings.spec.kind === 'csv')
     return
   progress.stage('meter', choice.settings.spec.kind)
-  const meter = await openMeter(choice.settings, maxAmpsOf(profile, choice.settings), progress)
+  // what is worth a warning is said when it is used
+  const quiet: Progress = { signal: progress.signal, stage() {}, tick() {}, warn() {} }
+  const meter = await openMeter(choice.settings, maxAmpsOf(profile, choice.settings), quiet)
   await meter.close()
 }
 

@@ -45,7 +45,7 @@ describe('energy with a meter beside the board', { skip: noPort, timeout: 240_00
       progress.warnings
         .filter(({ code }) => code.startsWith('METER') && code !== 'METER_LINE_STATE')
         .map(({ code }) => code),
-      ['METER_LIMIT', 'METER_LIMIT'],
+      ['METER_LIMIT'],
     )
   })
 

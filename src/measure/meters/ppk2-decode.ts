@@ -24,6 +24,7 @@ const topRange = 4
 const agreedAfter = 5
 const judgedWords = 1024
 const maxEdges = 100_000
+const maxGaps = 1000
 
 export interface Ppk2Edge {
   readonly index: number
@@ -52,7 +53,7 @@ export interface Ppk2Decoder {
   readonly edges: readonly Ppk2Edge[]
   /** Edges beyond those that are kept: the pin is no marker. */
   readonly edgesDropped: number
-  /** True where most words do not count upwards: not a stream of samples, or out of step. */
+  /** True where too many words do not count upwards: not a stream of samples, or out of step. */
   readonly outOfStep: boolean
   /** Amperes. */
   readonly current: Bins
@@ -129,6 +130,7 @@ export function createPpk2Decoder(
       suspected = (counter + 1) & counterMask
       if (agreeing === agreedAfter) {
         const lost = (counter - expected) & counterMask
+        outOfStep ||= gaps.length === maxGaps
         gaps.push({ index, samples: lost })
         index += lost
         expected = counter

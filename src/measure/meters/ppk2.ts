@@ -32,10 +32,12 @@ const command = {
 const mode = { ampere: 1, source: 2 } as const
 
 const metadataBytes = 8192
+const metadataAttempts = 3
 const answerDeadlineMs = 2_000
 const firstSampleDeadlineMs = 2_000
-/** A stream of 100,000 samples a second that pauses for so long has ended. */
-const silenceMs = 1_500
+/** A stream of 100,000 samples a second that pauses for so many looks in a row has ended; one may be our own pause. */
+const silentLooks = 6
+const lookMs = 250
 
 /**
  * Opens a Power Profiler Kit II and sets it up. It is left supplying, or letting through, what it did: to switch a
@@ -82,20 +84,27 @@ function voltsOf({ supplyVolts, volts, boardMaxAmps }: Ppk2Options, path: string
 }
 
 async function readMetadata(link: SerialLink): Promise<Ppk2Metadata> {
-  // a session that was cut off may have left it streaming
-  await link.write(Uint8Array.of(command.averageStop))
-  if (!(await drain(link, 60, answerDeadlineMs)))
-    throw meterFailed(link.path, 'The meter does not stop sending.')
-  const answer = await ask(link, {
-    command: Uint8Array.of(command.metadata),
-    complete: metadataEnd,
-    maxBytes: metadataBytes,
-    deadlineMs: answerDeadlineMs,
-  })
-  if (answer === 'timeout') throw meterFailed(link.path, 'The meter does not tell its calibration.', 'no END')
-  if (answer === 'too-long')
-    throw meterFailed(link.path, 'The meter’s calibration cannot be read.', `over ${metadataBytes} bytes`)
-  return parsePpk2Metadata(answer.bytes, link.path)
+  for (let attempt = 1; ; attempt++) {
+    // a session that was cut off may have left it streaming, and what it sent may come in late
+    await link.write(Uint8Array.of(command.averageStop))
+    if (!(await drain(link, 60 * attempt, answerDeadlineMs)))
+      throw meterFailed(link.path, 'The meter does not stop sending.')
+    const answer = await ask(link, {
+      command: Uint8Array.of(command.metadata),
+      complete: metadataEnd,
+      maxBytes: metadataBytes,
+      deadlineMs: answerDeadlineMs,
+    })
+    if (answer === 'timeout')
+      throw meterFailed(link.path, 'The meter does not tell its calibration.', 'no END')
+    try {
+      if (answer === 'too-long')
+        throw meterFailed(link.path, 'The meter’s calibration cannot be read.', `over ${metadataBytes} bytes`)
+      return parsePpk2Metadata(answer.bytes, link.path)
+    } catch (error) {
+      if (attempt === metadataAttempts) throw error
+    }
+  }
 }
 
 /** Sends no mode that is set already: switching interrupts the board's supply for a moment. */
@@ -173,9 +182,13 @@ function streamingMeter(
       await first
       if (lost !== null) throw meterFailed(link.path, 'The meter was lost as sampling began.', lost)
       if (decoder.index === 0) throw meterFailed(link.path, 'The meter sends no samples.')
+      let seen = -1
+      let looks = 0
       watch = setInterval(() => {
-        if (monotonicNs() - lastNs > silenceMs * 1e6) end(`it sent nothing for ${silenceMs / 1000} s`)
-      }, 250)
+        looks = decoder.index === seen ? looks + 1 : 0
+        seen = decoder.index
+        if (looks === silentLooks) end(`it sent nothing for ${(silentLooks * lookMs) / 1000} s`)
+      }, lookMs)
     },
     async stop() {
       clearInterval(watch)
@@ -202,8 +215,9 @@ function streamingMeter(
 /** Waits for what is still on its way after the stop. */
 async function settled(lastNs: () => number): Promise<void> {
   const begun = monotonicNs()
-  while (monotonicNs() - Math.max(begun, lastNs()) < 40e6 && monotonicNs() - begun < 1e9)
-    await new Promise((resolve) => setTimeout(resolve, 10))
+  const silentNs = () => monotonicNs() - Math.max(begun, lastNs())
+  while (silentNs() < 150e6 && monotonicNs() - begun < 5e9)
+    await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 function seriesOf(
