@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { openDevice } from '../../src/deploy/device.ts'
@@ -18,6 +18,7 @@ import { labMissing } from './requirements.ts'
 import { mnistModel } from './runner.ts'
 
 const skip = labMissing()
+const temperature = '/sys/class/thermal/thermal_zone0/temp'
 const policy = '/sys/devices/system/cpu/cpufreq/policy0'
 const governorFile = `${policy}/scaling_governor`
 const performance: Pin = { what: 'governor', path: governorFile, to: 'performance' }
@@ -48,7 +49,7 @@ describe('conditions of a board', { skip, timeout: 600_000 }, () => {
     }))
       write(`${policy}/${file}`, `${text}\n`)
     chmodSync(board.path(governorFile), 0o666)
-    write('/sys/class/thermal/thermal_zone0/temp', '48350\n')
+    write(temperature, '48350\n')
     program('vcgencmd', 'echo throttled=$(cat /run/throttled)')
     write('/run/throttled', '0x0\n')
   })
@@ -97,7 +98,7 @@ describe('conditions of a board', { skip, timeout: 600_000 }, () => {
     test('is set back by the next connection where everything was killed at once, and that is said', async () => {
       const id = await pinned([performance], 'exec sleep 300')
       await until(() => governor() === 'performance' && existsSync(board.path(`${folder(id)}/child`)))
-      await board.ssh(`pkill -9 -f '${folder(id)}' ; pkill -9 -x sleep`)
+      await killAll(id)
       await until(() => records().length === 1)
       assert.equal(governor(), 'performance', 'nobody is there to set it back')
       const progress = silentProgress()
@@ -180,6 +181,10 @@ printf 'pmode:%04d fmode:quiet\\n' "$2" >/var/lib/nvpmodel/status`,
 esac`,
       )
     })
+    after(() => {
+      for (const name of ['sudo', 'nvpmodel', 'jetson_clocks']) rmSync(board.path(`/usr/local/bin/${name}`))
+      rmSync(board.path('/etc/nvpmodel.conf'))
+    })
     beforeEach(() => {
       write('/var/lib/nvpmodel/status', 'pmode:0000 fmode:quiet\n', 0o666)
       write('/run/nvpmodel.asked', '', 0o666)
@@ -225,7 +230,7 @@ esac`,
         'exec sleep 300',
       )
       await until(() => existsSync(board.path(`${folder(id)}/child`)))
-      await board.ssh(`pkill -9 -f '${folder(id)}' ; pkill -9 -x sleep`)
+      await killAll(id)
       await until(() => records().length === 1)
       const record = board.path(`${device.root}/pinned/${id}`)
       writeFileSync(record, readFileSync(record, 'utf8').replace(/^run \S+/, 'run 0-another-boot'))
@@ -242,26 +247,17 @@ esac`,
 
   describe('waiting for a temperature', () => {
     test('waits, says so, and goes on once it is there', async () => {
-      write('/sys/class/thermal/thermal_zone0/temp', '71000\n')
-      setTimeout(() => write('/sys/class/thermal/thermal_zone0/temp', '49000\n'), 1500)
-      const stages: string[] = []
-      const progress = {
-        ...silentProgress(),
-        stage: (name: string, detail = '') => stages.push(`${name} ${detail}`),
-      }
-      const ready = await readyBoard(
-        device,
-        { coolTo: { milliC: 50_000, deadlineMs: 60_000, otherwise: 'error' } },
-        new Map(),
-        progress,
-      )
+      write(temperature, '71000\n')
+      const { progress, stages } = coolingProgress('49000\n')
+      const coolTo = { milliC: 50_000, deadlineMs: 60_000, otherwise: 'error' } as const
+      const ready = await readyBoard(device, { coolTo }, new Map(), progress)
       assert.ok(ready.waitedSeconds >= 1, `${ready.waitedSeconds} s`)
-      assert.match(stages.find((stage) => stage.startsWith('cool'))!, /71\.0 °C, waiting for 50\.0 °C/)
+      assert.match(stages[0]!, /71\.0 °C, waiting for 50\.0 °C/)
       assert.equal(ready.before.zones[0]!.milliC, 49_000, 'surveyed again')
     })
 
     test('ends by its deadline: an error or a warning, as it was asked for', async () => {
-      write('/sys/class/thermal/thermal_zone0/temp', '71000\n')
+      write(temperature, '71000\n')
       const wait = { milliC: 50_000, deadlineMs: 500 }
       const progress = silentProgress()
       await assert.rejects(
@@ -276,7 +272,7 @@ esac`,
     })
 
     test('ends at once by Ctrl-C', async () => {
-      write('/sys/class/thermal/thermal_zone0/temp', '71000\n')
+      write(temperature, '71000\n')
       const controller = new AbortController()
       setTimeout(() => controller.abort(), 1500)
       const started = Date.now()
@@ -295,11 +291,23 @@ esac`,
       const first = new Map<string, number>()
       await readyBoard(device, {}, first, silentProgress())
       assert.equal(first.get(device.name), 48_350)
-      write('/sys/class/thermal/thermal_zone0/temp', '60000\n')
-      setTimeout(() => write('/sys/class/thermal/thermal_zone0/temp', '53000\n'), 1500)
-      const ready = await readyBoard(device, {}, first, silentProgress())
+      write(temperature, '60000\n')
+      const { progress, stages } = coolingProgress('53000\n')
+      const ready = await readyBoard(device, {}, first, progress)
       assert.ok(ready.waitedSeconds >= 1, `${ready.waitedSeconds} s`)
+      assert.match(stages[0]!, /waiting for 53\.4 °C/)
     })
+
+    /** The board cools once somebody is seen to wait for it. */
+    function coolingProgress(then: string): { progress: Progress; stages: string[] } {
+      const stages: string[] = []
+      const stage = (name: string, detail = '') => {
+        if (name !== 'cool') return
+        stages.push(detail)
+        write(temperature, then)
+      }
+      return { stages, progress: { ...silentProgress(), stage } }
+    }
   })
 
   describe('a measurement', () => {
@@ -337,7 +345,7 @@ esac`,
         write(`${policy}/scaling_cur_freq`, '1500000\n')
       })
       assert.equal(conditions.stability, 'throttled')
-      assert.match(conditions.stabilityReason!, /policy0 fell from 2400 to 1500 MHz/)
+      assert.match(conditions.stabilityReason!, /policy0 fell from 2400 MHz to 1500 MHz/)
       assert.ok(warnings.some(({ code }) => code === 'THROTTLED'))
     })
 
@@ -429,6 +437,12 @@ esac`,
 
   function folder(id: string): string {
     return `${device.root}/runs/${id}`
+  }
+
+  /** Supervisor, watcher and command in one blow, as by a loss of power; the brackets keep pkill from its own shell. */
+  async function killAll(id: string): Promise<void> {
+    const [child] = readFileSync(board.path(`${folder(id)}/child`), 'utf8').split(' ')
+    await board.ssh(`pkill -9 -f 'runs/[p]${id.slice(1)}( |$|/)'; kill -9 ${child}`)
   }
 
   function records(): string[] {
