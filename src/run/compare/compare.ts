@@ -21,12 +21,21 @@ import { environmentDifferences, openBaseline, type OpenBaseline } from './basel
 import { energiesOfPass, type PassEnergies } from './energy.ts'
 import { type GateEvidence, judgeLimit, needsRepeat } from './gate.ts'
 import { compareOutputs, type OutputCheck, prepareOutputs } from './outputs.ts'
-import { type Arm, type Arms, measurePass, type MeasuredPass, placeSide } from './pass.ts'
+import {
+  type Arm,
+  type Arms,
+  measureAlone,
+  type MeasuredAlone,
+  measurePass,
+  type MeasuredPass,
+  placeSide,
+} from './pass.ts'
 import { type CompareRequest, shapeOf } from './request.ts'
 import { floatSourceOf, openSide, type Side } from './side.ts'
 
 /** One pass with what it comes to. */
 interface Pass {
+  readonly alone: MeasuredAlone
   readonly measured: MeasuredPass
   readonly latency: LatencyComparison
   readonly energy: PassEnergies
@@ -98,12 +107,12 @@ async function compareOn(
     b: sideOf('b', b, setting, first, accuracy),
   }
   const evidence = (passes: readonly Pass[]): GateEvidence => ({
-    passes: passes.map(({ latency, energy, measured }) => ({
+    passes: passes.map(({ latency, energy, alone }) => ({
       latency,
       energy: { a: baseline ? baseline.side.energy : energy.a, b: energy.b },
       peakRssBytes: baseline
-        ? { a: baseline.side.peakRssBytes, b: measured.peakRssBytes.b }
-        : measured.peakRssBytes,
+        ? { a: baseline.side.peakRssBytes, b: alone.peakRssBytes.b }
+        : alone.peakRssBytes,
     })),
     ...sides,
     accuracy: accuracy.change,
@@ -154,15 +163,17 @@ async function pass(
   progress: Progress,
 ): Promise<Pass> {
   const { board, arms, request, survey, baseline } = setting
+  const alone = await measureAlone(board, arms, request, progress)
   const measured = await measurePass(
     board,
     arms,
     request,
-    { seed, outputs, sensors: survey.sensors, label },
+    { seed, inferenceNs: alone.inferenceNs, outputs, sensors: survey.sensors, label },
     progress,
   )
   const { a, b, control } = measured.figures
   return {
+    alone,
     measured,
     latency: baseline
       ? compareWithBaseline(baseline.levels, b, control, request.band)
@@ -171,14 +182,14 @@ async function pass(
   }
 }
 
-function passDocument({ measured, latency }: Pass): ComparisonPass {
-  const { figures, seed, orders, peakRssBytes } = measured
+function passDocument({ alone, measured, latency }: Pass): ComparisonPass {
+  const { figures, seed, orders } = measured
   return {
     ...latency,
     seed,
     figures: structuredClone(figures) as ComparisonPass['figures'],
     orders: orders.map((order) => [...order]),
-    peakRssBytes,
+    peakRssBytes: alone.peakRssBytes,
   }
 }
 
@@ -186,7 +197,7 @@ function sideOf(
   arm: Arm & ('a' | 'b'),
   side: Side,
   { arms, request, survey }: Setting,
-  { measured, energy }: Pass,
+  { alone, measured, energy }: Pass,
   accuracy: ComparedAccuracy,
 ): ComparisonSide {
   const { subject } = side
@@ -200,7 +211,7 @@ function sideOf(
     scheme: artifact?.scheme ?? null,
     runtime: arms[arm]!.tools.runtime,
     latency: latencyOf(measured.collected, arm, request.threads, 0),
-    peakRssBytes: measured.peakRssBytes[arm],
+    peakRssBytes: alone.peakRssBytes[arm],
     accuracy: accuracy[arm],
     energy:
       survey.emulator !== null && energy[arm].value !== null

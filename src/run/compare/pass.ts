@@ -38,7 +38,6 @@ export interface MeasuredPass {
     readonly control: BlockFigures
   }
   readonly orders: readonly (readonly string[])[]
-  readonly peakRssBytes: { readonly a: number | null; readonly b: number | null }
   readonly collected: Collected
   readonly files: ReadonlyMap<string, Uint8Array>
 }
@@ -61,13 +60,38 @@ export function subjectOf(id: Arm, { tools, model }: PlacedSide): Subject {
   }
 }
 
-/** Each alone for its memory and about how long it takes, then all in turns within one process. */
+/** What a network takes where nothing else is loaded. */
+export interface MeasuredAlone {
+  readonly peakRssBytes: { readonly a: number | null; readonly b: number | null }
+  /** The slower one's, about. */
+  readonly inferenceNs: number
+}
+
+/** Each network in a process of its own. */
+export async function measureAlone(
+  board: OpenedBoard,
+  { a, b }: Arms,
+  request: CompareRequest,
+  progress: Progress,
+): Promise<MeasuredAlone> {
+  progress.stage('memory', board.device.name)
+  const first = a && (await runAlone(board, a.tools, subjectOf('a', a), request, progress))
+  const second = await runAlone(board, b.tools, subjectOf('b', b), request, progress)
+  return {
+    peakRssBytes: { a: first?.peakRssBytes ?? null, b: second.peakRssBytes },
+    inferenceNs: Math.max(first?.inferenceNs ?? 0, second.inferenceNs),
+  }
+}
+
+/** All in turns within one process. */
 export async function measurePass(
   board: OpenedBoard,
   arms: Arms,
   request: CompareRequest,
   options: {
     readonly seed: number
+    /** About what one inference takes: how long a turn is. */
+    readonly inferenceNs: number
     readonly outputs: OutputCheck | null
     readonly sensors: Plan['sensors']
     readonly label: string
@@ -81,10 +105,6 @@ export async function measurePass(
     subjectOf('b', arms.b),
     subjectOf('control', reference),
   ]
-  progress.stage('memory', board.device.name)
-  const alone = new Map<string, { peakRssBytes: number | null; inferenceNs: number }>()
-  for (const subject of subjects.slice(0, -1))
-    alone.set(subject.id, await runAlone(board, reference.tools, subject, request, progress))
   progress.stage('compare', `${options.label} on ${board.device.name}`)
   const shape = shapeOf(request)
   const planned = (folder: string) =>
@@ -94,7 +114,7 @@ export async function measurePass(
       affinity,
       blocks: shape.blocks,
       blockSeconds: shape.blockSeconds,
-      turn: turnLength(Math.max(...[...alone.values()].map(({ inferenceNs }) => inferenceNs))),
+      turn: turnLength(options.inferenceNs),
       warmup: { minCount: 2, minSeconds: shape.warmupSeconds, maxCount: 1_000_000, maxSeconds: 60 },
       sensors: options.sensors,
       before: options.outputs?.steps(folder, (arm) => artifactId(arm, threads)) ?? [],
@@ -124,10 +144,6 @@ export async function measurePass(
     seed: options.seed,
     figures: { a: arms.a ? figures('a') : null, b: figures('b'), control: figures('control') },
     orders,
-    peakRssBytes: {
-      a: alone.get('a')?.peakRssBytes ?? null,
-      b: alone.get('b')?.peakRssBytes ?? null,
-    },
     collected,
     files,
   }
