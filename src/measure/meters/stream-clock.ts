@@ -20,7 +20,7 @@ export interface StreamTime {
 const crystalTolerance = 200e-6
 const windowNs = 50e6
 /** Around a gap, arrivals of this long tell how late the stream runs. */
-const stepReachNs = 1e9
+const stepReachNs = 10e9
 
 interface Point {
   index: number
