@@ -62,7 +62,7 @@ export function energyOf(args: Arguments): EnergyChoice {
     throw new EdgewrightError('USAGE', 'Power is sampled 1 to 100 times a second.', {
       where: '--sample-rate',
       saw: String(sampleHz),
-      hint: 'A meter beside the board samples faster: see docs/measuring.md.',
+      hint: 'A meter beside the board samples faster: see docs/meters.md.',
     })
   const asked = args['energy']
   return {

@@ -27,9 +27,8 @@ export interface EnergyInput {
 export interface EnergyFigure {
   readonly totalUj: number
   readonly uncertaintyUj: number
-  /** Above what the board takes idle. */
-  readonly dynamicUj: number
-  readonly dynamicUncertaintyUj: number
+  /** Above what the board takes idle; null where idle was not measured after the load: nobody saw it drift. */
+  readonly dynamic: { readonly uj: number; readonly uncertaintyUj: number } | null
   /** What the uncertainty of the total is made of, in microjoules. */
   readonly parts: {
     /** Scatter of the samples. */
@@ -66,12 +65,13 @@ const peakRatio = 3
  * they left out.
  */
 export function energyPerInference(input: EnergyInput): EnergyOutcome {
-  const { series, sync } = input
-  const kept = input.load.filter((window) => covered(series, window, sync.boundNs))
+  const { series, idle } = input
+  const boundNs = input.sync.boundNs
+  const kept = input.load.filter((window) => covered(series, window, boundNs))
   const load = kept.length === 0 ? input.load : kept
-  const means = load.map((window) => meanPower(series, window, sync.boundNs))
-  const before = meanPower(series, input.idle.before, sync.boundNs)
-  const after = meanPower(series, input.idle.after, sync.boundNs)
+  const means = load.map((window) => meanPower(series, window, boundNs))
+  const before = meanPower(series, idle.before, boundNs)
+  const after = covered(series, idle.after, boundNs) ? meanPower(series, idle.after, boundNs) : null
   const unseen = unseenShare(series, load, means)
   const refusal = refusalOf({
     ...input,
@@ -79,55 +79,80 @@ export function energyPerInference(input: EnergyInput): EnergyOutcome {
     covered: kept.length > 0,
     means,
     before,
-    after,
+    after: after ?? before,
     blindShare: unseen.blind,
   })
   if (refusal) return { state: 'none', ...refusal }
+  const notes = [
+    ...(kept.length < input.load.length
+      ? [`Samples reach over ${kept.length} of ${input.load.length} windows of load: the figure is of those.`]
+      : []),
+    ...(after === null ? ['Idle was not measured after the load: there is no energy above idle.'] : []),
+  ]
+  return { state: 'measured', figure: figureOf(input, load, means, before, after, unseen.share), notes }
+}
 
+function figureOf(
+  { series, sync, limitMilliW }: EnergyInput,
+  load: readonly LoadWindow[],
+  means: readonly MeanPower[],
+  before: MeanPower,
+  after: MeanPower | null,
+  unseen: number,
+): EnergyFigure {
   const windowNs = sum(load.map(({ fromNs, toNs }) => toNs - fromNs))
   const weights = load.map(({ fromNs, toNs }) => (toNs - fromNs) / windowNs)
   const inferences = sum(load.map((window) => window.inferences))
   const active = sum(means.map(({ milliW }, i) => milliW * weights[i]!))
-  const idle = (before.milliW + after.milliW) / 2
   const scatter = Math.hypot(...means.map(({ scatterMilliW }, i) => scatterMilliW * weights[i]!))
-  const idleScatter = Math.hypot(before.scatterMilliW, after.scatterMilliW) / 2
+  const peak = peakOf(series, means, limitMilliW)
+  // where much is unseen it may as well be far below what was seen
+  const hidden = unseen * Math.max(peak - active, unseen > 0.1 ? active : 0)
   const { shares, offsetMilliW, stepMilliW } = series.accuracy
-  const peak = (mean: readonly MeanPower[]) => peakOf(series, mean, input.limitMilliW)
-  const hidden = unseen.share * Math.max(peak(means) - active, unseen.share > 0.1 ? active : 0)
-  const idleHidden = idleShare(series, [before, after]) * (peak([before, after]) - idle)
   const sensor = expandedBounds([...shares.map((share) => share * active), offsetMilliW, stepMilliW / 2])
+  const each = (milliW: number) => (milliW * windowNs * 1e-6) / inferences
+  const samples = sum(means.map((mean) => mean.samples))
+  const above = after && aboveIdle(series, active, before, after, limitMilliW)
+  return {
+    totalUj: each(active),
+    uncertaintyUj: each(Math.hypot(scatter, sensor) + hidden),
+    dynamic: above && {
+      uj: each(above.milliW),
+      uncertaintyUj: each(Math.hypot(scatter, above.random) + hidden + above.bound),
+    },
+    parts: { scatterUj: each(scatter), unseenUj: each(hidden), sensorUj: each(sensor) },
+    activeMilliW: active,
+    idleMilliW: { before: before.milliW, after: (after ?? before).milliW },
+    samples,
+    sampleHz: samples / (sum(means.map(({ insideNs }) => insideNs)) / 1e9),
+    windowNs,
+    inferences,
+    syncBoundNs: sync.boundNs + series.lagNs,
+  }
+}
+
+/** Power above idle, with what idle adds to its uncertainty: at random, and as a bound. */
+function aboveIdle(
+  series: PowerSeries,
+  active: number,
+  before: MeanPower,
+  after: MeanPower,
+  limitMilliW: number | null,
+): { readonly milliW: number; readonly random: number; readonly bound: number } {
+  const idle = (before.milliW + after.milliW) / 2
+  const { shares, stepMilliW } = series.accuracy
   // an offset is the same with and without load
-  const sensorOfChange = expandedBounds([
+  const sensor = expandedBounds([
     ...shares.map((share) => share * (active - idle)),
     stepMilliW / 2,
     stepMilliW / 2,
   ])
-  const each = (milliW: number) => (milliW * windowNs * 1e-6) / inferences
+  const hidden =
+    shareByChance(series, [before, after]) * (peakOf(series, [before, after], limitMilliW) - idle)
   return {
-    state: 'measured',
-    figure: {
-      totalUj: each(active),
-      uncertaintyUj: each(Math.hypot(scatter, sensor) + hidden),
-      dynamicUj: each(active - idle),
-      dynamicUncertaintyUj: each(
-        Math.hypot(scatter, idleScatter, sensorOfChange) +
-          hidden +
-          idleHidden +
-          Math.abs(before.milliW - after.milliW) / 2,
-      ),
-      parts: { scatterUj: each(scatter), unseenUj: each(hidden), sensorUj: each(sensor) },
-      activeMilliW: active,
-      idleMilliW: { before: before.milliW, after: after.milliW },
-      samples: sum(means.map(({ samples }) => samples)),
-      sampleHz: sum(means.map(({ samples }) => samples)) / (sum(means.map(({ insideNs }) => insideNs)) / 1e9),
-      windowNs,
-      inferences,
-      syncBoundNs: sync.boundNs + series.lagNs,
-    },
-    notes:
-      kept.length > 0 && kept.length < input.load.length
-        ? [`Samples reach over ${kept.length} of ${input.load.length} windows: the figure is of those.`]
-        : [],
+    milliW: active - idle,
+    random: Math.hypot(before.scatterMilliW / 2, after.scatterMilliW / 2, sensor),
+    bound: hidden + Math.abs(before.milliW - after.milliW) / 2,
   }
 }
 
@@ -150,7 +175,7 @@ function unseenShare(
   load: readonly LoadWindow[],
   means: readonly MeanPower[],
 ): { share: number; blind: number } {
-  const byChance = idleShare(series, means)
+  const byChance = shareByChance(series, means)
   const phases = load.flatMap(({ startsNs }, i) => [...phasesIn(startsNs, means[i]!.tNs)])
   const n = phases.length
   // a sensor that averages over whole inferences has no phase
@@ -162,7 +187,8 @@ function unseenShare(
   return { share: Math.max(byChance, blind), blind }
 }
 
-function idleShare({ seenShare, cycleNs }: PowerSeries, means: readonly MeanPower[]): number {
+/** Less of the time than this was missed, at 95 %, by samples that fall anywhere. */
+function shareByChance({ seenShare, cycleNs }: PowerSeries, means: readonly MeanPower[]): number {
   const independent = sum(means.map((mean) => mean.independent))
   const inside = sum(means.map(({ insideNs }) => insideNs))
   // of an averaging sensor that is read at every turn only the rest of its time is unseen

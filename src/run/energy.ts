@@ -223,7 +223,7 @@ function energyOf(figure: EnergyFigure, power: MeasuredPower, rateHz: number): E
     value: figure.totalUj,
     reason: null,
     uncertainty: figure.uncertaintyUj,
-    dynamic: { value: figure.dynamicUj, uncertainty: figure.dynamicUncertaintyUj },
+    dynamic: figure.dynamic && { value: figure.dynamic.uj, uncertainty: figure.dynamic.uncertaintyUj },
     measured: {
       source: power.name,
       scope: power.scope,

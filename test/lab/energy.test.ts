@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { ensureBlobBytes } from '../../src/deploy/blobs.ts'
 import { openConnection } from '../../src/deploy/connect.ts'
+import { resolveProfile } from '../../src/profiles/resolve.ts'
 import { silentProgress } from '../../src/progress.ts'
 import { type EnergyChoice, type EnergyPhase, measureEnergy, preparePower } from '../../src/run/energy.ts'
 import { noQuestions, openBoard, type OpenedBoard } from '../../src/run/open-device.ts'
@@ -26,10 +27,10 @@ describe('energy per inference on an emulated machine with sensors', {
   let tools: Provisioned
   let model: string
 
-  const open = (profile?: string) =>
+  const open = () =>
     openBoard(
       board.spec,
-      profile,
+      undefined,
       {
         ...noQuestions,
         identity: board.identityFile,
@@ -57,7 +58,17 @@ describe('energy per inference on an emulated machine with sensors', {
     ...more,
   })
 
-  async function measure(chosen = choice(), rateHz = 0): Promise<{ energy: Energy; phase: EnergyPhase }> {
+  /** Again where the computer was too busy for the emulator to sample on time: such a run tells nothing of the method. */
+  async function measure(chosen = choice(), tries = 3): Promise<{ energy: Energy; phase: EnergyPhase }> {
+    const taken = await measureOnce(chosen)
+    const { meters } = taken.phase.power!.collected
+    const late = meters.some(
+      ({ step, atNs }, i) => meters[i - 1]?.step === step && atNs - meters[i - 1]!.atNs > 1.5e8,
+    )
+    return late && tries > 1 ? measure(chosen, tries - 1) : taken
+  }
+
+  async function measureOnce(chosen: EnergyChoice): Promise<{ energy: Energy; phase: EnergyPhase }> {
     // the board's waveform follows whoever has the events of a run open: also a file server of the run before
     const connection = await openConnection(board.spec, clientOptions(board))
     const own = { ...opened, device: { ...opened.device, connection } }
@@ -70,8 +81,8 @@ describe('energy per inference on an emulated machine with sensors', {
       chosen,
       {
         subjects: [{ id: 'model', backend: tools.backend, library: tools.library, model }],
-        ...{ threads: 1, affinity: [], rateHz, preset: 'quick', sensors: [], medianNs: [2e6] },
-        durations: { loadSeconds: 3, idleSeconds: 2 },
+        ...{ threads: 1, affinity: [], rateHz: 0, preset: 'quick', sensors: [], medianNs: [2e6] },
+        durations: { loadSeconds: 4, idleSeconds: 2 },
       },
       progress,
     ).finally(() => connection.close())
@@ -161,12 +172,11 @@ describe('energy per inference on an emulated machine with sensors', {
     const ask = async (of: OpenedBoard, more: Partial<EnergyChoice> = {}) =>
       (await preparePower(of, choice(more), 'quick', progress)) as Energy
     reasons.set('wrong-label', await ask(opened, { rail: 'POM_5V_IN' }))
-    const nano = await open('jetson-nano')
+    const nano = { ...opened, profile: resolveProfile('jetson-nano') }
     reasons.set('wrong label of a profile', await ask(nano))
     for (const chip of ['ina3221', 'ina226'] as const) await board.power.detach(chip)
     reasons.set('no-sensor', await ask(opened))
     reasons.set('no sensor where the profile expects one', await ask(nano))
-    await nano.close()
     for (const chip of ['ina3221', 'ina226'] as const) await board.power.attach(chip)
 
     for (const [name, energy] of reasons) assert.equal(energy.value, null, `${name}: ${energy.value}`)

@@ -56,7 +56,7 @@ describe('energy per inference of a known waveform', () => {
       energyPerInference(inputOf(plan, sampled(wave, 0, plan.endNs, { periodNs: 5e7 }, seeded(1)))),
     )
     assert.ok(Math.abs(figure.totalUj - 24_000) < 1e-6 * 24_000, `${figure.totalUj}`)
-    assert.ok(Math.abs(figure.dynamicUj - 16_000) < 1e-6 * 16_000, `${figure.dynamicUj}`)
+    assert.ok(Math.abs(figure.dynamic!.uj - 16_000) < 1e-6 * 16_000, `${figure.dynamic!.uj}`)
     assert.equal(figure.inferences, 1250)
     assert.ok(Math.abs(figure.sampleHz - 20) < 0.5)
   })
@@ -136,7 +136,7 @@ describe('energy per inference of a known waveform', () => {
         )
         const injected = truth(plan, wave)
         total += Math.abs(figure.totalUj - injected.totalUj) <= figure.uncertaintyUj ? 1 : 0
-        dynamic += Math.abs(figure.dynamicUj - injected.dynamicUj) <= figure.dynamicUncertaintyUj ? 1 : 0
+        dynamic += Math.abs(figure.dynamic!.uj - injected.dynamicUj) <= figure.dynamic!.uncertaintyUj ? 1 : 0
         widest = Math.max(widest, figure.uncertaintyUj / figure.totalUj)
       }
       assert.ok(total / draws >= 0.95, `total ${total / draws}`)
@@ -161,7 +161,7 @@ describe('energy per inference of a known waveform', () => {
       const figure = figureOf(energyPerInference(inputOf(plan, series)))
       const injected = truth(plan, wave)
       held += Math.abs(figure.totalUj - injected.totalUj) <= figure.uncertaintyUj ? 0.5 : 0
-      held += Math.abs(figure.dynamicUj - injected.dynamicUj) <= figure.dynamicUncertaintyUj ? 0.5 : 0
+      held += Math.abs(figure.dynamic!.uj - injected.dynamicUj) <= figure.dynamic!.uncertaintyUj ? 0.5 : 0
     }
     assert.ok(held / draws >= 0.95, `${held / draws}`)
   })
@@ -179,8 +179,8 @@ describe('energy per inference of a known waveform', () => {
     ) as [EnergyFigure, EnergyFigure]
     assert.equal(other.totalUj, same.totalUj)
     assert.ok(other.uncertaintyUj / same.uncertaintyUj < 1.01)
-    assert.ok(Math.abs(other.dynamicUj - 1.8 * 8000) < 1)
-    assert.ok(other.dynamicUncertaintyUj - same.dynamicUncertaintyUj >= 200 * 8 * 0.99)
+    assert.ok(Math.abs(other.dynamic!.uj - 1.8 * 8000) < 1)
+    assert.ok(other.dynamic!.uncertaintyUj - same.dynamic!.uncertaintyUj >= 200 * 8 * 0.99)
   })
 
   test('at a fixed rate the idle between inferences is in the total and not in what is above idle', () => {
@@ -198,8 +198,8 @@ describe('energy per inference of a known waveform', () => {
       `${figure.totalUj} of ${injected.totalUj}`,
     )
     assert.ok(
-      Math.abs(figure.dynamicUj / injected.dynamicUj - 1) < 0.05,
-      `${figure.dynamicUj} of ${injected.dynamicUj}`,
+      Math.abs(figure.dynamic!.uj / injected.dynamicUj - 1) < 0.05,
+      `${figure.dynamic!.uj} of ${injected.dynamicUj}`,
     )
   })
 
@@ -273,7 +273,7 @@ describe('no figure, and why', () => {
   test('a load too small to show, a few inferences a second, is not called flat', () => {
     const outcome = energyPerInference(inputOf(plan, series(noise(constant(2000))), { duty: 0.01 }))
     const figure = figureOf(outcome)
-    assert.ok(Math.abs(figure.dynamicUj) < figure.dynamicUncertaintyUj)
+    assert.ok(Math.abs(figure.dynamic!.uj) < figure.dynamic!.uncertaintyUj)
   })
 
   const live = noise(good)
@@ -349,6 +349,17 @@ describe('no figure, and why', () => {
       refusalOf(energyPerInference(inputOf(plan, sampled(good, 0, 0, { periodNs: 5e7 }, seeded(7))))).code,
       'no-samples',
     )
+  })
+
+  test('a meter that is lost in the second half keeps the first, and says so', () => {
+    const until = plan.load[1]!.fromNs + second
+    const live = sampled(noise(good), 0, until, { periodNs: 5e7 }, seeded(7))
+    const outcome = energyPerInference(inputOf(plan, live))
+    const figure = figureOf(outcome)
+    assert.equal(figure.inferences, plan.load[0]!.inferences)
+    assert.ok(Math.abs(figure.totalUj / 24_000 - 1) < 0.01, `${figure.totalUj}`)
+    assert.equal(figure.dynamic, null)
+    assert.deepEqual(outcome.state === 'measured' && outcome.notes.length, 2)
   })
 
   test('samples that keep step with inference: the part that they never meet is no guess', () => {
