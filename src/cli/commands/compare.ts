@@ -45,6 +45,7 @@ export const compare: Command = {
     force: { type: 'boolean', describe: 'Take a baseline of another environment all the same' },
     junit: { type: 'string', describe: 'Write JUnit XML there' },
     markdown: { type: 'string', describe: 'Write Markdown there, for a comment on a pull request' },
+    report: { type: 'string', describe: 'Write one self-contained HTML page there' },
     data: dataOptions.data,
     metric: dataOptions.metric,
     'label-offset': dataOptions['label-offset'],
@@ -70,9 +71,14 @@ export const compare: Command = {
         import('../../report/junit.ts'),
       ])
     const device = text(args, 'device')!
-    const files = { junit: text(args, 'junit'), markdown: text(args, 'markdown') }
+    const files = {
+      junit: text(args, 'junit'),
+      markdown: text(args, 'markdown'),
+      report: text(args, 'report'),
+    }
     const writeBaseline = text(args, 'write-baseline')
-    for (const path of [files.junit, files.markdown, writeBaseline]) if (path) await requireWritable(path)
+    for (const path of [files.junit, files.markdown, files.report, writeBaseline])
+      if (path) await requireWritable(path)
     const request = {
       contest: contestOf(args),
       shapes: shapesOf(args),
@@ -98,6 +104,10 @@ export const compare: Command = {
       const comparison = await compareNetworks(request, context.progress)
       if (files.junit) await writeFile(files.junit, junit.renderJunit(comparison))
       if (files.markdown) await writeFile(files.markdown, renderComparisonMarkdown(comparison))
+      if (files.report) {
+        const { renderComparisonPage } = await import('../../report/page/comparison-page.ts')
+        await writeFile(files.report, renderComparisonPage(comparison))
+      }
       const statuses = comparison.gate.map(({ status }) => status)
       return {
         json: comparison,

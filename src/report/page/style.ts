@@ -36,7 +36,8 @@ figure { margin: 0; min-width: 0; } .charts { display: grid; gap: 26px; min-widt
 .chart .grid { stroke: var(--line); } .chart .line { fill: none; stroke-width: 2; }
 .chart .line.float { stroke: var(--float); } .chart .line.int8 { stroke: var(--int8); }
 .chart .dot { stroke: var(--card); stroke-width: 1.5; } .chart .dot.float { fill: var(--float); } .chart .dot.int8 { fill: var(--int8); }
-.chart .fill.float { fill: var(--float); } .chart .fill.int8 { fill: var(--int8); } .chart .whisker { stroke: var(--ink); stroke-width: 1.5; fill: none; } .chart.energy { max-width: 680px; }
+.chart .fill.float { fill: var(--float); } .chart .fill.int8 { fill: var(--int8); } .chart .whisker { stroke: var(--ink); stroke-width: 1.5; fill: none; } .chart.energy, .chart.forest, .chart.blocks { max-width: 720px; }
+.chart .band { fill: var(--line); opacity: .6; } .chart .zero { stroke: var(--quiet); } .chart .interval { stroke-width: 3; } .chart .interval.int8 { stroke: var(--int8); } .chart .interval.float { stroke: var(--float); }
 .chart .quantile { stroke-width: 2; } .chart .quantile.float { stroke: var(--float); } .chart .quantile.int8 { stroke: var(--int8); } .wide { margin-top: 22px; } .series .uplot + .uplot { margin-top: 2px; } td small { display: block; color: var(--quiet); font-size: 11.5px; font-weight: 400; }
 .mark { display: inline-block; font-weight: 600; } .operators { display: grid; grid-template-columns: minmax(96px, max-content) 1fr; gap: 9px 16px; align-items: center; }
 .operators .name { font-size: 13.5px; overflow-wrap: anywhere; } .operators .name small { display: block; color: var(--quiet); }
