@@ -1,4 +1,4 @@
-import type { Manifest, ManifestTensor } from './manifest.ts'
+import type { Manifest, ManifestTensor, TrtexecPreparation } from './manifest.ts'
 import { preprocessingSteps } from './preprocessing-steps.ts'
 import { cppSnippet, nodeSnippet, pythonSnippet } from './snippets.ts'
 
@@ -28,6 +28,9 @@ export function artifactReadme(manifest: Manifest): string {
     ...(manifest.labels === null ? [] : [labelText(manifest.labels)]),
     ...(manifest.runtimes.length > 0
       ? [`## Runtime\n\n${manifest.runtimes.map(runtimeLine).join('\n')}`]
+      : []),
+    ...(manifest.prepare && 'kind' in manifest.prepare
+      ? [`## Engine\n\n${engineText(manifest.prepare)}`]
       : []),
     '## Use',
     'Each program fills its inputs with zeros where your sample goes, and runs in this folder.',
@@ -71,6 +74,20 @@ function runtimeLine({ name, version, library, builds }: Manifest['runtimes'][nu
     .map(({ architecture, glibc }) => `${plain(architecture)} with glibc ${plain(glibc)} or newer`)
     .join(', ')
   return `- ${plain(name)} ${plain(version)} (${code(library)})${systems === '' ? '' : `: ${systems}`}. Measured with this version; newer ones load the file as well.`
+}
+
+/** What `edgewright run` does by itself, for those who build elsewhere. */
+function engineText({ weaklyTyped, stronglyTyped, dla, output }: TrtexecPreparation): string {
+  const onDla = dla ? ` --useDLACore=${dla.core}${dla.allowGpuFallback ? ' --allowGPUFallback' : ''}` : ''
+  const flags = weaklyTyped.allow.map((precision) => ` --${precision}`).join('')
+  const commands = [
+    '# TensorRT 8 and 10',
+    `trtexec --onnx=${weaklyTyped.model}${flags}${onDla} --saveEngine=${output}`,
+    '# TensorRT 11; with --stronglyTyped from 10.12 on',
+    `trtexec --onnx=${stronglyTyped.model}${onDla} --saveEngine=${output}`,
+    '',
+  ]
+  return `An engine fits one GPU and one TensorRT only, so it is built on the board, by the trtexec that its image has (often \`/usr/src/tensorrt/bin/trtexec\`).\n\n${fenced('sh', commands.join('\n'))}`
 }
 
 function fenced(language: string, program: string): string {

@@ -45,7 +45,7 @@ export const recipeOptions = {
   allow: {
     type: 'string',
     array: true,
-    describe: 'A change that the target may make though results differ: relu6, float-io, split-outputs',
+    describe: 'A change that the target may make though results differ: relu6, float-io, dla, split-outputs',
   },
   seed: { type: 'number', describe: 'For splits and random inputs' },
   cache: {

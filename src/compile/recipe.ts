@@ -46,7 +46,7 @@ export const recipeSchema = z.strictObject({
     .array(z.string())
     .default([])
     .describe(
-      'Changes that a target may make though results differ: relu6, float-io (edgetpu), split-outputs',
+      'Changes that a target may make though results differ: relu6, float-io (edgetpu), dla (tensorrt), split-outputs',
     ),
   seed: z.number().int().nonnegative().default(0).describe('For splits and random inputs'),
   selectionSamples: z

@@ -173,9 +173,11 @@ export async function loadNetwork(
       })),
       bytes: await readFile(subject.modelPath),
       session:
-        architecture === 'aarch64' || architecture === 'x86_64'
-          ? hostSession({ cpu: { architecture, features: [] }, scheme: manifest.scheme })
-          : {},
+        manifest.prepare && 'kind' in manifest.prepare
+          ? hostSession({ cpu: { architecture: 'aarch64' }, scheme: manifest.scheme, plainQdq: true })
+          : architecture === 'aarch64' || architecture === 'x86_64'
+            ? hostSession({ cpu: { architecture, features: [] }, scheme: manifest.scheme })
+            : {},
     }
   }
   const { source, bytes } = await staticModel(subject.path, shapes, progress)

@@ -3,16 +3,18 @@ import { elementCount } from '../../src/tensor.ts'
 import type { Check, Constraint } from '../target.ts'
 import { nameOf, unparsed } from './operators.ts'
 import { roleOf } from './numerics.ts'
+import type { Limit } from './sources.ts'
 
 const ok: Check = { ok: true }
 const saw = (what: string): Check => ({ ok: false, saw: what })
 
 /** What keeps the ONNX parser of TensorRT from taking an operator at all. */
-export const fileConstraints: readonly Constraint[] = [
+export const fileConstraints: readonly Limit[] = [
   {
     id: 'parsed',
     sentence: 'The ONNX parser of TensorRT knows the operator.',
     basis: 'documented',
+    source: 'parser',
     remedy:
       'Cut it off the network, or give TensorRT a plugin for it and use --target onnxruntime meanwhile.',
     check({ op }) {
@@ -24,6 +26,7 @@ export const fileConstraints: readonly Constraint[] = [
     id: 'no-float64',
     sentence: 'No tensor is float64 or text: TensorRT has no such type.',
     basis: 'documented',
+    source: 'parser',
     remedy: 'Export the network in float32.',
     check({ inputs, outputs }, graph) {
       const dtypes = [...inputs, ...outputs].map((name) => name && graph.values.get(name)!.type.dtype)
@@ -34,17 +37,19 @@ export const fileConstraints: readonly Constraint[] = [
 ]
 
 /** What keeps an operator out of int8, in the order in which they are checked. */
-export const constraints: readonly Constraint[] = [
+export const constraints: readonly Limit[] = [
   {
     id: 'int8-kernel',
     sentence: 'The operator has an integer kernel in TensorRT.',
     basis: 'documented',
+    source: 'guide',
     check: ({ op }) => (roleOf(op) === 'float' ? saw(nameOf(op)) : ok),
   },
   {
     id: 'float32-activations',
     sentence: 'Activations to be quantized are float32.',
     basis: 'documented',
+    source: 'guide',
     check({ inputs }, graph) {
       const dtype = inputs[0] ? graph.values.get(inputs[0])!.type.dtype : 'float32'
       return dtype === 'float32' ? ok : saw(dtype)
@@ -55,6 +60,7 @@ export const constraints: readonly Constraint[] = [
     sentence:
       'Weights are constant; the products of attention, of two activations, run in float16, where TensorRT fuses them with the softmax between.',
     basis: 'assumed',
+    source: 'ours',
     check(node, graph) {
       if (roleOf(node.op) !== 'weighted') return ok
       if (!weightsOf(node, graph)) return saw('computed weights')
@@ -65,6 +71,7 @@ export const constraints: readonly Constraint[] = [
     id: 'float32-weights',
     sentence: 'Weights are float32.',
     basis: 'documented',
+    source: 'guide',
     check(node, graph) {
       const weights = roleOf(node.op) === 'weighted' ? weightsOf(node, graph) : null
       return !weights || weights.dtype === 'float32' ? ok : saw(weights.dtype)
@@ -74,6 +81,7 @@ export const constraints: readonly Constraint[] = [
     id: 'matrix-weights',
     sentence: 'The weights of a matrix product are one matrix, not a batch of them.',
     basis: 'assumed',
+    source: 'ours',
     check(node, graph) {
       const weights = node.op.kind === 'MatMul' ? weightsOf(node, graph) : null
       return !weights || weights.shape.length === 2
@@ -85,6 +93,7 @@ export const constraints: readonly Constraint[] = [
     id: 'gemm-not-transposed-a',
     sentence: 'A Gemm does not transpose its activations.',
     basis: 'assumed',
+    source: 'ours',
     check: ({ op }) => (op.kind === 'Gemm' && op.transA ? saw('transA') : ok),
   },
   {
@@ -92,6 +101,7 @@ export const constraints: readonly Constraint[] = [
     sentence:
       'A matrix product has more than one row and more than one column: a vector is bound by memory, and tensor cores do not take it.',
     basis: 'documented',
+    source: 'modelopt',
     remedy: 'Nothing is lost: such a layer is as fast in float16. A larger batch makes it a matrix.',
     check(node, graph) {
       if (node.op.kind !== 'Gemm' && node.op.kind !== 'MatMul') return ok
@@ -106,6 +116,7 @@ export const constraints: readonly Constraint[] = [
     sentence:
       'An int8 convolution has 16 channels or more on both sides; 8 suit it as a multiple, on one side beside 16 or at the input of the network, with a square kernel.',
     basis: 'documented',
+    source: 'modelopt',
     remedy: 'Widen the layer to a multiple of 16 channels, or leave it in float16.',
     check(node, graph) {
       if (node.op.kind !== 'Conv' || node.op.group !== 1) return ok
@@ -124,6 +135,7 @@ export const constraints: readonly Constraint[] = [
     sentence:
       'A grouped int8 convolution gives a multiple of 8 channels with a kernel of at least 3, or has 16 channels in each group.',
     basis: 'documented',
+    source: 'modelopt',
     remedy: 'Widen the layer to a multiple of 8 channels, or leave it in float16.',
     check(node, graph) {
       if (node.op.kind !== 'Conv' || node.op.group === 1) return ok
@@ -137,6 +149,7 @@ export const constraints: readonly Constraint[] = [
     id: 'plain-transposed-convolution',
     sentence: 'A transposed convolution in int8 has one group.',
     basis: 'assumed',
+    source: 'ours',
     check: ({ op }) => (op.kind === 'ConvTranspose' && op.group !== 1 ? saw(`${op.group} groups`) : ok),
   },
 ]

@@ -1,8 +1,9 @@
 import type { TrtexecPreparation } from '../../src/artifact/manifest.ts'
 import type { Graph, Node } from '../../src/graph/types.ts'
-import type { Check, Constraint, Decision, TargetOptions } from '../target.ts'
+import type { Check, Decision, TargetOptions } from '../target.ts'
 import { weightsOf } from './constraints.ts'
 import { nameOf } from './operators.ts'
+import type { Limit } from './sources.ts'
 
 /** The allowance that puts a network on the DLA, what that takes of it. */
 export const dlaAllowance = 'dla'
@@ -14,11 +15,12 @@ const saw = (what: string): Check => ({ ok: false, saw: what })
  * What keeps an operator off NVIDIA's deep learning accelerator, after the DLA chapter of the TensorRT developer guide
  * (8.5 to 10). Documented limits that no network of a board reaches (16 loadables a core) are not checked.
  */
-export const dlaConstraints: readonly Constraint[] = [
+export const dlaConstraints: readonly Limit[] = [
   {
     id: 'dla-operator',
     sentence: 'The DLA has the operator.',
     basis: 'documented',
+    source: 'dla',
     remedy: 'It runs on the GPU, with a copy of its operands there and back.',
     check: ({ op }) => (onDla(op) ? ok : saw(nameOf(op))),
   },
@@ -26,6 +28,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-batch',
     sentence: 'The batch is 4096 at most.',
     basis: 'documented',
+    source: 'dla',
     check(node, graph) {
       const large = shapesOf(node, graph).find((shape) => shape.length > 0 && shape[0]! > 4096)
       return large ? saw(`[${large.join(', ')}]`) : ok
@@ -35,6 +38,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-dimensions',
     sentence: 'Every other dimension is 8192 at most.',
     basis: 'documented',
+    source: 'dla',
     check(node, graph) {
       const large = shapesOf(node, graph).find((shape) => shape.slice(1).some((size) => size > 8192))
       return large ? saw(`[${large.join(', ')}]`) : ok
@@ -44,6 +48,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-two-dimensional',
     sentence: 'Convolutions and pools have two spatial dimensions.',
     basis: 'documented',
+    source: 'dla',
     remedy: 'Write a one-dimensional layer with a height of 1.',
     check({ op }) {
       if (!('strides' in op)) return ok
@@ -54,6 +59,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-kernel',
     sentence: 'The kernel of a convolution is 1 to 32 on each side.',
     basis: 'documented',
+    source: 'dla',
     check(node, graph) {
       const kernel = kernelOf(node, graph)
       return kernel.every((size) => size >= 1 && size <= 32) ? ok : saw(kernel.join('×'))
@@ -63,6 +69,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-stride',
     sentence: 'The stride of a convolution is 1 to 8.',
     basis: 'documented',
+    source: 'dla',
     check({ op }) {
       if (op.kind !== 'Conv') return ok
       return op.strides.every((stride) => stride <= 8) ? ok : saw(op.strides.join('×'))
@@ -72,6 +79,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-dilation',
     sentence: 'The dilation of a convolution is 1 to 32.',
     basis: 'documented',
+    source: 'dla',
     check({ op }) {
       if (op.kind !== 'Conv') return ok
       return op.dilations.every((dilation) => dilation <= 32) ? ok : saw(op.dilations.join('×'))
@@ -81,6 +89,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-channels',
     sentence: 'A convolution has 1 to 8192 channels on each side.',
     basis: 'documented',
+    source: 'dla',
     check(node, graph) {
       const weights = kernelOf(node, graph).length > 0 ? weightsOf(node, graph) : null
       const channels = weights?.shape.slice(0, 2) ?? []
@@ -91,6 +100,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-constant-weights',
     sentence: 'Weights are constant.',
     basis: 'documented',
+    source: 'dla',
     check(node, graph) {
       const { kind } = node.op
       if (kind !== 'Conv' && kind !== 'ConvTranspose' && kind !== 'Gemm' && kind !== 'MatMul') return ok
@@ -101,6 +111,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-plain-transposed-convolution',
     sentence: 'A transposed convolution has neither groups nor dilation nor padding.',
     basis: 'documented',
+    source: 'dla',
     check({ op }) {
       if (op.kind !== 'ConvTranspose') return ok
       if (op.group !== 1) return saw(`${op.group} groups`)
@@ -112,6 +123,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-pool-window',
     sentence: 'The window of a pool is 1 to 8 on each side, its stride 1 to 16.',
     basis: 'documented',
+    source: 'dla',
     remedy: 'Two pools in a row do what a larger one does.',
     check({ op }) {
       if (op.kind !== 'MaxPool' && op.kind !== 'AveragePool') return ok
@@ -123,6 +135,7 @@ export const dlaConstraints: readonly Constraint[] = [
     id: 'dla-channel-concat',
     sentence: 'A Concat joins channels.',
     basis: 'documented',
+    source: 'dla',
     check: ({ op }) => (op.kind === 'Concat' && op.axis !== 1 ? saw(`axis ${op.axis}`) : ok),
   },
 ]
