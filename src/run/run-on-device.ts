@@ -6,12 +6,14 @@ import { mcnemarTest } from '../data/significance.ts'
 import { installRelease } from '../deploy/release.ts'
 import { ensureBlobBytes } from '../deploy/blobs.ts'
 import type { Device } from '../deploy/types.ts'
+import { sensorPeriodMs } from '../measure/conditions/sensors.ts'
+import type { BoardSurvey } from '../measure/conditions/types.ts'
 import { artifactId, memoryPlan, standardPlan, type Subject } from '../measure/standard-plan.ts'
 import type { Progress, Warning } from '../progress.ts'
 import { sha256 } from '../digest.ts'
 import type { RawSeries, RunResult } from '../store/document.ts'
 import { openCompilerHost } from './compiler-host.ts'
-import { type BoardSensors, conditionsOf, surveyBoard } from './conditions.ts'
+import { type BoardSensors, type ConditionsInput, conditionsOf, warningsOf } from './conditions.ts'
 import { defaultEnergy, type EnergyPhase, energyWarnings, measureEnergies, noEnergy } from './energy.ts'
 import { execute, type Executed } from './execute.ts'
 import { fidelityOf } from './fidelity.ts'
@@ -22,7 +24,7 @@ import { measureParity, type ParityInputs, parityInputs } from './parity-run.ts'
 import { provision, type Provisioned } from './provision.ts'
 import type { DeviceRequest, RunRequest } from './request.ts'
 import type { RawFiles } from './run.ts'
-import { readyBoard } from './ready-board.ts'
+import { readyBoard, type ReadyBoard, surveyAfter } from './ready-board.ts'
 import { runEngines } from './tensorrt/run-engines.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
 import { seriesOf } from './series.ts'
@@ -37,6 +39,8 @@ interface Measured {
   readonly executed: Executed
   readonly warmUp?: WarmUp | null
   readonly peakRssBytes: ReadonlyMap<string, number | null>
+  /** Absent: the board was not asked again. */
+  readonly after?: BoardSurvey
   readonly startedAt: Date
   readonly endedAt: Date
 }
@@ -48,6 +52,7 @@ export async function runOnDevice(
   prepared: Prepared,
   compiledBefore: Map<string, Compiled>,
   raw: RawFiles,
+  firstMilliC: Map<string, number>,
   progress: Progress & { readonly warnings: readonly Warning[] },
 ): Promise<RunResult[]> {
   const warned = progress.warnings.length
@@ -67,7 +72,7 @@ export async function runOnDevice(
     if (trtexecOf(compiled.manifest)) {
       progress.stage('deploy', device.name)
       const release = await installRelease(device, compiled.folder, { name: prepared.source.name, progress })
-      const survey = await readyBoard(device, request.conditions ?? {}, new Map(), progress)
+      const survey = await readyBoard(device, request.conditions ?? {}, firstMilliC, progress)
       const engines = await runEngines(
         { opened, board, compiled, prepared, release, request, survey },
         progress,
@@ -108,8 +113,8 @@ export async function runOnDevice(
       },
     ]
     const inputs = await parityInputs(prepared, compiled, paritySamples, progress.signal)
-    const survey = await surveyBoard(device, progress.signal)
-    const measured = await measure(opened, tools, subjects, inputs, survey.sensors, request, progress)
+    const survey = await readyBoard(device, request.conditions ?? {}, firstMilliC, progress)
+    const measured = await measure(opened, tools, subjects, inputs, survey, request, progress)
     const energies = await measureEnergies(
       opened,
       tools,
@@ -180,7 +185,7 @@ async function measure(
   tools: Provisioned,
   subjects: readonly Subject[],
   inputs: ParityInputs,
-  sensors: Parameters<typeof standardPlan>[0]['sensors'],
+  survey: ReadyBoard,
   request: RunRequest,
   progress: Progress,
 ): Promise<Measured> {
@@ -192,7 +197,8 @@ async function measure(
     affinity: request.affinity,
     rateHz: request.rateHz,
     operators: tools.timesOperators,
-    sensors,
+    sensors: survey.sensors,
+    sensorPeriodMs,
   }
   const warmUp = await warmUpUntilSteady(board, tools, wanted, [], progress)
   progress.stage('measure', `float beside int8 on ${board.device.name}`)
@@ -202,6 +208,7 @@ async function measure(
     {
       files: inputs.files,
       fetch: inputs.outputs.map(({ file }) => file),
+      pins: survey.pins,
       plan: (folder) =>
         standardPlan({
           ...wanted,
@@ -218,6 +225,7 @@ async function measure(
     },
     progress,
   )
+  const after = await surveyAfter(board.device, progress.signal)
   progress.stage('memory', board.device.name)
   const peakRssBytes = new Map<string, number | null>()
   for (const threads of request.threads)
@@ -230,7 +238,7 @@ async function measure(
       )
       peakRssBytes.set(artifactId(subject.id, threads), alone.collected.peakRssBytes)
     }
-  return { executed, warmUp, peakRssBytes, startedAt, endedAt: new Date() }
+  return { executed, warmUp, peakRssBytes, after, startedAt, endedAt: new Date() }
 }
 
 interface ResultInput {
@@ -277,6 +285,25 @@ function resultOf(input: ResultInput): RunResult {
     fixedRate: request.rateHz > 0,
     emulated: input.survey.emulator !== null,
   }
+  const conditions: ConditionsInput = {
+    device,
+    collected,
+    board: input.survey,
+    after: measured.after,
+    aftermath: measured.executed.aftermath,
+    latencies: [
+      { name: 'float', latency: float },
+      { name: verdictInput.name, latency: int8 },
+    ],
+    artifacts: [artifactId('float', threads), artifactId('int8', threads)],
+    limits: board.profile.thermal.limits,
+    preset: request.preset,
+    affinity: request.affinity,
+    rateHz: request.rateHz,
+    interleaved: request.rateHz === 0,
+    startedAt: measured.startedAt,
+    endedAt: measured.endedAt,
+  }
   return {
     status: 'ok',
     device: wanted.device,
@@ -299,21 +326,16 @@ function resultOf(input: ResultInput): RunResult {
     speedup,
     memory: { peakRssBytes: measured.peakRssBytes.get(artifactId('int8', threads)) ?? null },
     energy,
-    conditions: conditionsOf({
-      device,
-      collected,
-      board: input.survey,
-      preset: request.preset,
-      affinity: request.affinity,
-      rateHz: request.rateHz,
-      interleaved: request.rateHz === 0,
-      startedAt: measured.startedAt,
-      endedAt: measured.endedAt,
-    }),
+    conditions: conditionsOf(conditions),
     warnings: [
       ...input.warnings,
       ...verdictWarnings(verdictInput),
       ...parityWarnings(parity),
+      ...warningsOf({
+        ...conditions,
+        profile: board.profile,
+        usesEdgeTpu: compiled.manifest.target === 'edgetpu',
+      }),
       ...energyWarnings([energy, floatEnergy], input.energy?.notes ?? []),
     ],
     verdict: verdictOf(verdictInput),

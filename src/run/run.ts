@@ -47,6 +47,7 @@ export async function runMainJob(
   const raw: RawFiles = { latency: {}, series: {} }
   const errors: EdgewrightError[] = []
   const compiled = new Map<string, Compiled>()
+  const firstMilliC = new Map<string, number>()
   try {
     const general = [...progress.warnings]
     for (const device of request.devices)
@@ -58,6 +59,7 @@ export async function runMainJob(
           { ...prepared, recipe },
           compiled,
           raw,
+          firstMilliC,
           progress,
         )
         results.push(...entries.map((entry) => ({ ...entry, warnings: [...general, ...entry.warnings] })))
@@ -91,11 +93,15 @@ async function tryDevice(
   prepared: Prepared,
   compiled: Map<string, Compiled>,
   raw: RawFiles,
+  firstMilliC: Map<string, number>,
   progress: Progress & { readonly warnings: readonly Warning[] },
 ): Promise<{ entries: RunResult[]; error: EdgewrightError | null }> {
   const before = progress.warnings.length
   try {
-    return { entries: await runOnDevice(device, request, prepared, compiled, raw, progress), error: null }
+    return {
+      entries: await runOnDevice(device, request, prepared, compiled, raw, firstMilliC, progress),
+      error: null,
+    }
   } catch (thrown) {
     const error = toEdgewrightError(thrown)
     if (progress.signal.aborted || error.code === 'INTERRUPTED') throw error
