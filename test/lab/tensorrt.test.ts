@@ -154,6 +154,8 @@ describe('TensorRT on an emulated board, with a stand-in for trtexec', {
       assert.deepEqual(warnings, [])
       assert.equal(engines().length, 2)
       assert.deepEqual(runs(), [], 'nothing of a run stays')
+      const kept = list(join(opened.device.root, 'engines')).filter((name) => name.startsWith('timings-'))
+      assert.deepEqual(kept, [version === '8502' ? 'timings-8.5.2-25W' : 'timings-10.3.0-25W'])
 
       const again = board.calls().length
       const second = await measureWishes(

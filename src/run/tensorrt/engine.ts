@@ -141,7 +141,7 @@ async function build(
     }
     progress.tick(Math.round((Date.now() - started) / 1000), 0, 's')
   })
-  const timings = `timings-${formatVersion(tensorRt.trtexec.version)}`
+  const timings = timingsName(tensorRt)
   const job = await runJob(
     board,
     {
@@ -173,6 +173,12 @@ async function build(
     `${name}: ${tensorRt.trtexec.path}`,
     `The ${wish.precision} engine was not built`,
   )
+}
+
+/** Timings of tactics hold for one power mode only; TensorRT itself does not look at it. */
+function timingsName({ trtexec, powerMode }: BoardTensorRt): string {
+  const mode = (powerMode?.name ?? 'none').replace(/[^A-Za-z0-9_-]/g, '_')
+  return `timings-${formatVersion(trtexec.version)}-${mode}`
 }
 
 /**
