@@ -266,7 +266,20 @@ static void read_events(void) {
   }
 }
 
-/** Finds a run by who has its events open: the runner, as its standard output or among its first descriptors. */
+/** Whether a descriptor of a process is for writing: a file server of an earlier run has its events open, too. */
+static bool written_by(pid_t pid, int at) {
+  char path[64], text[256];
+  unsigned flags = 0;
+  snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", pid, at);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t count = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  text[count > 0 ? count : 0] = 0;
+  const char *line = strstr(text, "flags:");
+  return line && sscanf(line, "flags: %o", &flags) == 1 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/** Finds a run by who writes its events: the runner, as its standard output or among its first descriptors. */
 static void find_runner(void) {
   DIR *processes = opendir("/proc");
   for (struct dirent *entry; runner_pid == 0 && processes && (entry = readdir(processes));) {
@@ -277,7 +290,7 @@ static void find_runner(void) {
       snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, at);
       ssize_t count = readlink(path, text, sizeof text - 1);
       if (count < 0) break;
-      if (count < 12 || strncmp(text + count - 12, "events.jsonl", 12) != 0) continue;
+      if (count < 12 || strncmp(text + count - 12, "events.jsonl", 12) != 0 || !written_by(pid, at)) continue;
       text[count] = 0;
       events_fd = open(text, O_RDONLY | O_CLOEXEC);
       events_watch = inotify_add_watch(notify_fd, text, IN_MODIFY);
