@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { describe, test } from 'node:test'
+import { renderComparisonMarkdown } from '../../src/report/comparison-markdown.ts'
+import { renderComparison } from '../../src/report/comparison-text.ts'
+import { renderJunit, renderJunitError } from '../../src/report/junit.ts'
+import { type Comparison, comparisonSchema } from '../../src/store/comparison.ts'
+import { passWith, sampleComparison, sideWith } from '../run/compare/sample-comparison.ts'
+
+const hostile = `pi@"><script>&'\u001b[31m\n]]>\u0000\ud800|<!-- x -->@someone http://evil`
+
+const gated = (changes: Partial<Comparison> = {}) =>
+  sampleComparison({
+    gate: [
+      { written: 'latency.p50 > +3%', status: 'broken', reason: '+4.00 % (95 %: +3.9 % to +4.1 %).' },
+      { written: 'size > +20%', status: 'kept', reason: '+10.00 %.' },
+      { written: 'energy > +3%', status: 'inconclusive', reason: 'Energy was not measured.' },
+    ],
+    ...changes,
+  })
+
+function named(text: string): Comparison {
+  const sample = gated()
+  return {
+    ...sample,
+    environment: { ...sample.environment, device: text },
+    a: sideWith(4e6, { path: text }),
+    gate: [{ written: text, status: 'broken', reason: text }],
+    warnings: [{ code: text, message: text, hint: text }],
+  }
+}
+
+test('a comparison is what its schema says', () => {
+  assert.deepEqual(comparisonSchema.parse(structuredClone(gated())), gated())
+})
+
+test('the text has the verdict on the one headline figure, the others stand without', () => {
+  const text = renderComparison(gated())
+  assert.match(text, /^p50 +4\.00 ms +4\.16 ms +\+4\.0 % +\+[34]\.\d % to \+4\.\d %, slower$/m)
+  assert.match(text, /^p90 .*%$/m)
+  assert.equal(text.match(/slower/g)!.length, 2)
+  assert.match(text, /^slower: B takes \+4\.\d+ % time/m)
+  assert.match(text, /^A loaded a second time: /m)
+  assert.match(text, /^Outputs: up to 2\.00 quantization steps apart, SQNR 31\.4 dB, same class on 100\.0 %/m)
+  assert.match(text, /^BROKEN +latency\.p50 > \+3% +/m)
+  assert.match(text, /^energy +2\.50 mJ ± 25 µJ +2\.60 mJ/m)
+})
+
+test('nothing proved is a tilde; a device that cannot judge says so', () => {
+  assert.match(
+    renderComparison(sampleComparison({ passes: [passWith(0.0, { noise: 1 })] })),
+    /^~: Nothing is proved/m,
+  )
+  const unfit = sampleComparison({ passes: [passWith(0.2, { control: 0.05 })] })
+  assert.match(renderComparison(unfit), /^unproven: The same network loaded a second time differs/m)
+})
+
+test('of an emulated board no time and no energy is shown, in any form, and ratios are named as the emulator’s', () => {
+  const sample = gated()
+  const none = { value: null, reason: 'emulated' }
+  const emulated = gated({
+    environment: { ...sample.environment, emulated: 'QEMU system' },
+    a: sideWith(4e6, { energy: none }),
+    b: sideWith(4.1e6, { energy: none }),
+  })
+  for (const render of [renderComparison, renderComparisonMarkdown, renderJunit]) {
+    const text = render(emulated)
+    assert.doesNotMatch(text, /\d [nµm]s\b|\d [mµ]?J\b/)
+    assert.match(text, /ratios are the emulator(’|'|&apos;|&#39;)s/)
+    assert.match(text, /\+4\.0 %/)
+  }
+})
+
+test('figures of a file are named as weaker, in every form', () => {
+  const old = gated({
+    baseline: {
+      path: 'old.json',
+      createdAt: '2026-11-01T10:00:00.000Z',
+      differences: ['kernel: 6.1, now 6.6'],
+    },
+  })
+  for (const render of [renderComparison, renderComparisonMarkdown, renderJunit]) {
+    assert.match(render(old), /weaker/)
+    assert.match(render(old), /kernel: 6\.1, now 6\.6/)
+  }
+})
+
+describe('Markdown', () => {
+  test('has size, accuracy, times, energy and memory of both with their change', () => {
+    const markdown = renderComparisonMarkdown(gated())
+    for (const row of [
+      '| size | 100 kB | 110 kB | +10 % |  |',
+      '| top-1 | 91.0 % | 91.0 % | −2.0 points | p = 0.0040 |',
+      '| peak memory | 30.0 MB | 31.0 MB | +3.3 % |  |',
+    ])
+      assert.ok(markdown.includes(row), `${row} in\n${markdown}`)
+    assert.match(markdown, /^\| p99 \| 4\.80 ms \| 4\.99 ms \|/m)
+    assert.match(markdown, /^\| energy \| 2\.50 mJ ± 25 µJ \|/m)
+    assert.match(markdown, /\*\*broken\*\*/)
+  })
+
+  test('nothing from outside becomes markup, a mention, a link or a new row', () => {
+    const markdown = renderComparisonMarkdown(named(hostile))
+    assert.doesNotMatch(markdown.replace(/`+[^`\n]*`+/g, ''), /<script|<!--|@someone|http:\/\/evil|\u001b/)
+    for (const line of markdown.split('\n').filter((each) => each.startsWith('|')))
+      assert.ok([4, 6].includes(line.replaceAll('\\|', '').split('|').length - 1), line)
+  })
+})
+
+const python = spawnSync('python3', ['-c', 'import xml.dom.minidom']).status === 0
+
+describe('JUnit', () => {
+  test('a broken limit is a failure, one that cannot be told an error, and they are counted', () => {
+    const xml = renderJunit(gated())
+    assert.match(xml, /<testsuite [^>]*tests="3" failures="1" errors="1" skipped="0"/)
+    assert.match(
+      xml,
+      /<testcase name="latency\.p50 &gt; \+3%"[^>]*><failure message="[^"]+" type="regression">/,
+    )
+    assert.match(xml, /<testcase name="energy &gt; \+3%"[^>]*><error message="[^"]+" type="inconclusive">/)
+    assert.match(xml, /<testcase name="size &gt; \+20%"[^>]*\/>/)
+  })
+
+  test('without limits the verdict is the case; a device that cannot judge skips it', () => {
+    assert.match(renderJunit(sampleComparison()), /tests="1" failures="0" errors="0" skipped="0"/)
+    const unfit = sampleComparison({ passes: [passWith(0.2, { control: 0.05 })] })
+    assert.match(renderJunit(unfit), /tests="1" failures="0" errors="0" skipped="1"/)
+  })
+
+  test('a board that is away is an error, not a failure', () => {
+    const error = { code: 'DEVICE_UNREACHABLE', message: 'There is nobody <there>.', hint: 'Plug it in.' }
+    const xml = renderJunitError(error, 'pi@board', '2026-11-23T04:00:00.000Z')
+    assert.match(xml, /tests="1" failures="0" errors="1"/)
+    assert.match(xml, /<error message="There is nobody &lt;there&gt;\."/)
+  })
+
+  test('is well-formed and keeps to the elements and attributes of the common schema, whatever names say', {
+    skip: python ? false : 'needs python3 with an XML parser',
+  }, () => {
+    for (const comparison of [gated(), named(hostile), sampleComparison()]) {
+      const tree = parsed(renderJunit(comparison))
+      assert.equal(tree.name, 'testsuites')
+      check(tree)
+    }
+    const [suite] = parsed(renderJunit(named(hostile))).children
+    const [testcase] = suite!.children
+    // what XML cannot hold is replaced, the rest comes through verbatim
+    assert.equal(
+      testcase!.attributes['classname'],
+      hostile
+        .replace('\u001b', '\uFFFD')
+        .replace('\u0000', '\uFFFD')
+        .replace('\ud800', '\uFFFD')
+        .replace('\n', ' '),
+    )
+  })
+})
+
+interface Element {
+  readonly name: string
+  readonly attributes: Readonly<Record<string, string>>
+  readonly children: readonly Element[]
+}
+
+/** By a parser that is not ours. */
+function parsed(xml: string): Element {
+  const script = `
+import json, sys, xml.etree.ElementTree as tree
+def plain(e): return {'name': e.tag, 'attributes': dict(e.attrib), 'children': [plain(c) for c in e]}
+print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))`
+  const { stdout, stderr, status } = spawnSync('python3', ['-c', script], { input: xml, encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  return JSON.parse(stdout) as Element
+}
+
+/** What Jenkins' junit-10 schema lets stand where, as far as these files go: attributes, order of children. */
+const allowed: Record<string, { attributes: string[]; required: string[]; children: string[] }> = {
+  testsuites: {
+    attributes: ['name', 'time', 'tests', 'failures', 'disabled', 'errors'],
+    required: [],
+    children: ['testsuite'],
+  },
+  testsuite: {
+    attributes: [
+      'name',
+      'tests',
+      'failures',
+      'errors',
+      'time',
+      'disabled',
+      'skipped',
+      'timestamp',
+      'hostname',
+      'id',
+      'package',
+    ],
+    required: ['name'],
+    children: ['properties', 'testcase', 'system-out', 'system-err'],
+  },
+  testcase: {
+    attributes: ['name', 'assertions', 'time', 'classname', 'status'],
+    required: ['name', 'classname'],
+    children: ['skipped', 'error', 'failure', 'system-out', 'system-err'],
+  },
+  failure: { attributes: ['type', 'message'], required: [], children: [] },
+  error: { attributes: ['type', 'message'], required: [], children: [] },
+  skipped: { attributes: ['type', 'message'], required: [], children: [] },
+  'system-out': { attributes: [], required: [], children: [] },
+}
+
+function check({ name, attributes, children }: Element): void {
+  const rule = allowed[name]
+  assert.ok(rule, `element ${name}`)
+  for (const attribute of Object.keys(attributes))
+    assert.ok(rule.attributes.includes(attribute), `${name} ${attribute}`)
+  for (const attribute of rule.required) assert.ok(attributes[attribute], `${name} lacks ${attribute}`)
+  const places = children.map((child) => rule.children.indexOf(child.name))
+  assert.ok(!places.includes(-1), `${name} holds ${children.map((child) => child.name).join(', ')}`)
+  assert.deepEqual(
+    places,
+    places.toSorted((x, y) => x - y),
+    `order in ${name}`,
+  )
+  children.forEach(check)
+}
