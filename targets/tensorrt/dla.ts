@@ -78,8 +78,8 @@ export const dlaConstraints: readonly Limit[] = [
   {
     id: 'dla-dilation',
     sentence: 'The dilation of a convolution is 1 to 32.',
-    basis: 'documented',
-    source: 'dla',
+    basis: 'assumed',
+    source: 'ours',
     check({ op }) {
       if (op.kind !== 'Conv') return ok
       return op.dilations.every((dilation) => dilation <= 32) ? ok : saw(op.dilations.join('×'))
@@ -109,21 +109,30 @@ export const dlaConstraints: readonly Limit[] = [
   },
   {
     id: 'dla-plain-transposed-convolution',
-    sentence: 'A transposed convolution has neither groups nor dilation nor padding.',
+    sentence: 'A transposed convolution has neither groups nor dilation.',
     basis: 'documented',
     source: 'dla',
     check({ op }) {
       if (op.kind !== 'ConvTranspose') return ok
       if (op.group !== 1) return saw(`${op.group} groups`)
-      if (op.dilations.some((dilation) => dilation !== 1)) return saw(`dilation ${op.dilations.join('×')}`)
+      return op.dilations.every((dilation) => dilation === 1) ? ok : saw(`dilation ${op.dilations.join('×')}`)
+    },
+  },
+  {
+    id: 'dla-unpadded-transposed-convolution',
+    sentence: 'A transposed convolution has no padding.',
+    basis: 'assumed',
+    source: 'ours',
+    check({ op }) {
+      if (op.kind !== 'ConvTranspose') return ok
       return [...op.padsBegin, ...op.padsEnd].every((pad) => pad === 0) ? ok : saw('padding')
     },
   },
   {
     id: 'dla-pool-window',
     sentence: 'The window of a pool is 1 to 8 on each side, its stride 1 to 16.',
-    basis: 'documented',
-    source: 'dla',
+    basis: 'assumed',
+    source: 'ours',
     remedy: 'Two pools in a row do what a larger one does.',
     check({ op }) {
       if (op.kind !== 'MaxPool' && op.kind !== 'AveragePool') return ok

@@ -8,7 +8,7 @@ export const sources = {
   dla: 'NVIDIA TensorRT developer guide 8.5 to 10, Working with DLA: general restrictions and layer support',
   modelopt:
     'NVIDIA Model Optimizer, modelopt/onnx/quantization (int8.py, graph_utils.py): what NVIDIA’s own ONNX quantizer leaves out',
-  ours: 'a judgement of this project',
+  ours: 'no source read here says so: a judgement of this project, to be seen on a board',
 } as const
 
 export interface Limit extends Constraint {

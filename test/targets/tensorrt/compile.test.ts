@@ -58,6 +58,9 @@ test('an Orin gets int8 with a file for each kind of builder, nothing to push, a
   assert.deepEqual((await checkRules(await read('model-typed.onnx'), 'float16')).violations, [])
   assert.ok(quality.float! - quality.compiled! <= 0.01)
   assert.ok(quality.sqnrDb > 40, `${quality.sqnrDb} dB`)
+  const readme = String(await read('README.md'))
+  assert.match(readme, /trtexec --onnx=model\.onnx --int8 --fp16 --saveEngine=model\.engine/)
+  assert.match(readme, /trtexec --onnx=model-typed\.onnx --saveEngine=model\.engine/)
   // the search tried what holds here
   for (const step of ['ranges', 'rounding by output error', 'sequential bias correction'])
     assert.ok(

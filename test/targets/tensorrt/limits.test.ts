@@ -133,6 +133,12 @@ const forDla: Case[] = [
     () => last((g, x) => g.node(transposed(1), [x, g.weights([16, 16, 3, 3])])),
   ],
   [
+    'dla-unpadded-transposed-convolution',
+    () =>
+      last((g, x) => g.node({ ...transposed(1), padsBegin: [1, 1] } as Op, [x, g.weights([16, 16, 3, 3])])),
+    () => last((g, x) => g.node(transposed(1), [x, g.weights([16, 16, 3, 3])])),
+  ],
+  [
     'dla-pool-window',
     () => last((g, x) => g.node(maxPool(9), [x])),
     () => last((g, x) => g.node(maxPool(8), [x])),
