@@ -1,3 +1,6 @@
+import { raisedFlags } from '../measure/conditions/stability.ts'
+import { throttleOf } from '../measure/conditions/throttle.ts'
+import type { BoardSurvey } from '../measure/conditions/types.ts'
 import type { RunResult } from '../store/document.ts'
 import { printable } from './format.ts'
 
@@ -23,4 +26,34 @@ export function conditionsText(conditions: NonNullable<RunResult['conditions']>)
   ]
     .filter(Boolean)
     .join(', ')
+}
+
+/** A board as it is now, for `devices probe`; null where it does not say. */
+export function surveyRows(survey: BoardSurvey): [name: string, value: string | null][] {
+  const throttle = throttleOf([], survey.gauges)
+  const clocks = survey.policies.map(
+    ({ name, governor, currentKHz, minKHz, maxKHz }) =>
+      `${name} ${governor ?? '?'} ${megahertz(currentKHz)} (${megahertz(minKHz)} to ${megahertz(maxKHz)} MHz)`,
+  )
+  const { powerMode } = survey
+  return [
+    ['clocks', clocks.slice(0, 8).join(', ') || null],
+    [
+      'heat',
+      survey.zones
+        .slice(0, 8)
+        .map(({ type, milliC }) => `${type} ${(milliC / 1000).toFixed(1)} °C`)
+        .join(', ') || null,
+    ],
+    ['throttle', throttle && (raisedFlags(throttle).join(', ') || `not now (${throttle.source})`)],
+    [
+      'power mode',
+      powerMode &&
+        `${powerMode.current?.name ?? 'unknown'} (of ${powerMode.modes.map(({ name }) => name).join(', ')})`,
+    ],
+  ]
+}
+
+function megahertz(kHz: number | null): string {
+  return kHz === null ? '?' : (kHz / 1000).toFixed(0)
 }

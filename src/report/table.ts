@@ -1,5 +1,6 @@
 import type { RunDocument, RunResult } from '../store/document.ts'
 import { energyCell, energyText } from './energy-text.ts'
+import { conditionsText } from './conditions-text.ts'
 import {
   formatBytes,
   formatDb,
@@ -209,6 +210,10 @@ function notes(result: RunResult, width: number, paint: Paint): string[] {
     [parityText(result), result.parity?.ok === false ? 'yellow' : undefined],
     [energyText(result), undefined],
     [result.runtime ? printable(`${result.runtime.name} ${result.runtime.version}`) : '', 'dim'],
+    [
+      result.conditions ? `conditions: ${conditionsText(result.conditions)}` : '',
+      result.conditions?.stability === 'throttled' ? 'yellow' : 'dim',
+    ],
   ] as const)
     if (fact !== '') say(fact, style)
   if (result.calibrated === false)

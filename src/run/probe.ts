@@ -4,7 +4,10 @@ import type { DeviceFacts } from '../deploy/types.ts'
 import { EdgewrightError } from '../error.ts'
 import { describeRails, type ProbedPower, probePower } from './probe-power.ts'
 import { formatBytes, printable } from '../report/format.ts'
+import { surveyBoard } from '../measure/conditions/survey.ts'
+import type { BoardSurvey } from '../measure/conditions/types.ts'
 import type { Progress } from '../progress.ts'
+import { surveyRows } from '../report/conditions-text.ts'
 import type { Profile } from '../profiles/schema.ts'
 import { type ConnectionOptions, openBoard } from './open-device.ts'
 
@@ -21,6 +24,8 @@ export interface Probe {
   readonly explanation: string
   readonly facts: DeviceFacts
   readonly power: ProbedPower
+  /** Heat, clocks, throttle flags and power mode as they are now. */
+  readonly conditions: BoardSurvey
   readonly saved: string | null
 }
 
@@ -29,7 +34,9 @@ export async function probeDevice(request: ProbeRequest, progress: Progress): Pr
   const board = await openBoard(request.device, undefined, request.connection, progress)
   const { device, profile, explanation } = board
   let power: ProbedPower
+  let conditions: BoardSurvey
   try {
+    conditions = await surveyBoard(device, progress.signal)
     power = await probePower(board, progress)
   } finally {
     await board.close()
@@ -41,6 +48,7 @@ export async function probeDevice(request: ProbeRequest, progress: Progress): Pr
     explanation,
     facts: device.facts,
     power,
+    conditions,
     saved: request.saveProfile ?? null,
   }
 }
@@ -59,7 +67,15 @@ function saveProfile(path: string, profile: Profile): void {
   writeFileSync(path, `# Made by edgewright devices probe; say --profile ${path}\n${stringify(draft)}`)
 }
 
-export function describeProbe({ device, profile, explanation, facts, power, saved }: Probe): string {
+export function describeProbe({
+  conditions,
+  device,
+  profile,
+  explanation,
+  facts,
+  power,
+  saved,
+}: Probe): string {
   const rows: [string, string | null][] = [
     ['profile', profile],
     ['because', explanation],
@@ -81,6 +97,7 @@ export function describeProbe({ device, profile, explanation, facts, power, save
     ],
     ['usb', facts.usbIds.join(' ') || null],
     ...describeRails(power),
+    ...surveyRows(conditions),
     ['saved', saved],
   ]
   return [
