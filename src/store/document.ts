@@ -149,7 +149,7 @@ const conditionsSchema = z
     backgroundLoad: z
       .object({ before: fraction.nullable(), during: fraction.nullable() })
       .optional()
-      .describe('Share of one CPU and more that other processes took.'),
+      .describe('Share of the time of all CPUs that other processes took, before and during the run.'),
     waitedForTemperatureSeconds: z.number().nonnegative().optional(),
     pinned: z
       .array(z.object({ what: z.string(), from: z.string(), to: z.string(), restored: z.boolean() }))
