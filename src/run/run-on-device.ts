@@ -29,7 +29,7 @@ import { runEngines } from './tensorrt/run-engines.ts'
 import { trtexecOf } from './tensorrt/wishes.ts'
 import { seriesOf } from './series.ts'
 import { type WarmUp, warmUpUntilSteady, withWarmUp } from './warm-up.ts'
-import { type VerdictInput, verdictOf, verdictWarnings } from './verdict.ts'
+import { mediansApart, type VerdictInput, verdictOf, verdictWarnings } from './verdict.ts'
 
 /** Samples whose outputs are compared between board and host. */
 const paritySamples = 32
@@ -275,6 +275,7 @@ function resultOf(input: ResultInput): RunResult {
   const verdictInput: VerdictInput = {
     name: scheme === 'full-int8' ? 'int8' : scheme,
     speedup,
+    apart: mediansApart(float, int8),
     sizeRatio: model.bytes / prepared.source.bytes,
     accuracy,
     mcNemarP:

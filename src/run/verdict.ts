@@ -1,5 +1,5 @@
 import type { Warning } from '../progress.ts'
-import type { RunResult } from '../store/document.ts'
+import type { Latency, RunResult } from '../store/document.ts'
 
 /** Medians closer than this count as equal: below it one run on one board proves nothing. */
 const equalSpeed = 0.05
@@ -10,6 +10,8 @@ export interface VerdictInput {
   /** What the float network is compared with, as people call it: `int8`, `float16`. */
   readonly name: string
   readonly speedup: number | null
+  /** False where the 95 % intervals of the two medians overlap: the run does not tell them apart. Null where unknown. */
+  readonly apart: boolean | null
   readonly sizeRatio: number | null
   readonly accuracy: RunResult['accuracy']
   /** Probability of so uneven a split of the samples on which only one of the two is right; null where unknown. */
@@ -32,6 +34,11 @@ export function verdictOf(input: VerdictInput): NonNullable<RunResult['verdict']
     return { choice: 'float', sentence: `Float: ${input.name} loses accuracy beyond chance (${facts}).` }
   if (input.speedup === null)
     return { choice: 'undecided', sentence: `Not measured side by side${facts ? `: ${facts}` : ''}.` }
+  if (input.apart === false)
+    return {
+      choice: 'either',
+      sentence: `Not told apart in speed, the intervals of the medians overlap: ${facts}. edgewright compare can tell.`,
+    }
   if (input.speedup >= 1 + equalSpeed) return { choice: 'int8', sentence: `${input.name}: ${facts}.` }
   if (input.speedup <= 1 - equalSpeed)
     return {
@@ -42,7 +49,8 @@ export function verdictOf(input: VerdictInput): NonNullable<RunResult['verdict']
 }
 
 export function verdictWarnings(input: VerdictInput): Warning[] {
-  if (input.emulated || input.speedup === null || input.speedup > 1 - equalSpeed) return []
+  if (input.emulated || input.apart === false || input.speedup === null || input.speedup > 1 - equalSpeed)
+    return []
   return [
     {
       code: 'INT8_SLOWER',
@@ -52,6 +60,13 @@ export function verdictWarnings(input: VerdictInput): Warning[] {
         : 'See the time by operator in the report: conversions and operators left in float are the usual cause.',
     },
   ]
+}
+
+/** Whether the 95 % intervals of two medians lie apart; null where one has none. */
+export function mediansApart(a: Latency | null, b: Latency | null): boolean | null {
+  const [first, second] = [a?.intervals?.p50, b?.intervals?.p50]
+  if (!first || !second) return null
+  return first.highNs < second.lowNs || second.highNs < first.lowNs
 }
 
 function losesAccuracy({ accuracy, mcNemarP }: VerdictInput): boolean {

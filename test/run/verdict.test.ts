@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type VerdictInput, verdictOf, verdictWarnings } from '../../src/run/verdict.ts'
+import { mediansApart, type VerdictInput, verdictOf, verdictWarnings } from '../../src/run/verdict.ts'
+import type { Latency } from '../../src/store/document.ts'
 
 const fast: VerdictInput = {
   name: 'int8',
   speedup: 1.84,
+  apart: true,
   sizeRatio: 0.31,
-  accuracy: { float: 0.92, int8: 0.918, drop: 0.002, agreement: 0.99, metric: 'top-1', samples: 500, measuredOn: 'host' },
+  accuracy: {
+    float: 0.92,
+    int8: 0.918,
+    drop: 0.002,
+    agreement: 0.99,
+    metric: 'top-1',
+    samples: 500,
+    measuredOn: 'host',
+  },
   mcNemarP: 1,
   int8MayLose: false,
   fixedRate: false,
@@ -52,4 +62,16 @@ test('an emulated board decides nothing on speed', () => {
   assert.equal(verdict.choice, 'undecided')
   assert.doesNotMatch(verdict.sentence, /faster|slower/)
   assert.deepEqual(verdictWarnings({ ...fast, speedup: 0.5, emulated: true }), [])
+})
+
+test('medians whose intervals overlap are not told apart, however far their ratio is from one', () => {
+  const { choice, sentence } = verdictOf({ ...fast, speedup: 1.3, apart: false })
+  assert.equal(choice, 'either')
+  assert.match(sentence, /Not told apart.*edgewright compare/)
+  assert.deepEqual(verdictWarnings({ ...fast, speedup: 0.6, apart: false }), [])
+  const latency = (lowNs: number, highNs: number) =>
+    ({ intervals: { p50: { lowNs, highNs }, p90: null, p99: null } }) as Latency
+  assert.equal(mediansApart(latency(10, 20), latency(19, 30)), false)
+  assert.equal(mediansApart(latency(10, 20), latency(21, 30)), true)
+  assert.equal(mediansApart(latency(10, 20), null), null)
 })
