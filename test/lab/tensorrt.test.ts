@@ -26,7 +26,7 @@ import { labMissing } from './requirements.ts'
 /** There is no Jetson here: everything up to trtexec's command line is ours and real, trtexec itself is a stand-in. */
 describe('TensorRT on an emulated board, with a stand-in for trtexec', {
   skip: labMissing(),
-  timeout: 600_000,
+  timeout: 1_200_000,
 }, () => {
   let board: JetsonBoard
   let opened: OpenedBoard
