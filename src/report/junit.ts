@@ -11,7 +11,8 @@ interface TestCase {
 
 /**
  * A comparison as JUnit XML: a case for each limit, or one for the verdict where there are none. A broken limit is a
- * failure; one that cannot be told, a device that cannot judge, is an error: never read as a slow network.
+ * failure; one that cannot be told, a device that cannot judge, is an error: never read as a slow network. Holds to both
+ * schemas in use: of Ant's JUnitReport, which asks for most, and of Jenkins' xUnit plug-in.
  */
 export function renderJunit(comparison: Comparison): string {
   const { gate, passes, environment, createdAt, conditions } = comparison
@@ -34,7 +35,13 @@ export function renderJunit(comparison: Comparison): string {
     ? Math.max(0, (Date.parse(conditions.endedAt) - Date.parse(conditions.startedAt)) / 1000)
     : 0
   return suite(cases, {
-    device: environment.device,
+    properties: {
+      device: environment.device,
+      profile: environment.profile,
+      a: comparison.a.path,
+      b: comparison.b.path,
+      verdict: pass!.verdict,
+    },
     createdAt,
     seconds,
     output: renderComparison(comparison),
@@ -56,29 +63,35 @@ export function renderJunitError(
         ...(error.hint ? { text: error.hint } : {}),
       },
     ],
-    { device, createdAt, seconds: 0, output: '' },
+    { properties: { device }, createdAt, seconds: 0, output: '' },
   )
 }
 
 function suite(
   cases: readonly TestCase[],
   about: {
-    readonly device: string
+    readonly properties: Readonly<Record<string, string>> & { readonly device: string }
     readonly createdAt: string
     readonly seconds: number
     readonly output: string
   },
 ): string {
   const count = (outcome: TestCase['outcome']) => cases.filter((one) => one.outcome === outcome).length
-  const counts = `tests="${cases.length}" failures="${count('failure')}" errors="${count('error')}" skipped="${count('skipped')}"`
   const time = about.seconds.toFixed(3)
+  const properties = Object.entries(about.properties).map(
+    ([name, value]) => `      <property name="${name}" value="${escapeXml(value)}"/>`,
+  )
   return `${[
     '<?xml version="1.0" encoding="UTF-8"?>',
+    '<testsuites>',
     // hostname is a word to the schemas, a device's name may be anything
-    `<testsuites name="edgewright compare" ${counts.replace(/ skipped="\d+"/, '')} time="${time}">`,
-    `  <testsuite name="${escapeXml(`edgewright compare on ${about.device}`)}" ${counts} time="${time}" timestamp="${escapeXml(about.createdAt.slice(0, 19))}" hostname="localhost">`,
-    ...cases.map((one) => testCase(one, about.device, cases.length === 0 ? 0 : about.seconds / cases.length)),
+    `  <testsuite id="0" package="edgewright" name="edgewright compare" tests="${cases.length}" failures="${count('failure')}" errors="${count('error')}" skipped="${count('skipped')}" time="${time}" timestamp="${escapeXml(about.createdAt.slice(0, 19))}" hostname="localhost">`,
+    '    <properties>',
+    ...properties,
+    '    </properties>',
+    ...cases.map((one) => testCase(one, about.properties.device, about.seconds / cases.length)),
     `    <system-out>${escapeXml(about.output)}</system-out>`,
+    '    <system-err></system-err>',
     '  </testsuite>',
     '</testsuites>',
   ].join('\n')}\n`
