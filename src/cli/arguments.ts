@@ -26,6 +26,17 @@ export function threadsOf(args: Arguments): number[] | undefined {
   return integers(args, 'threads', 1)
 }
 
+/** `--threads 2` where only one count is measured. */
+export function threadCountOf(args: Arguments): number {
+  const [threads = 1, ...more] = threadsOf(args) ?? []
+  if (more.length === 0) return threads
+  throw new EdgewrightError('USAGE', 'One thread count is measured at a time.', {
+    where: '--threads',
+    saw: text(args, 'threads') ?? '',
+    hint: 'Write --threads 2.',
+  })
+}
+
 export function affinityOf(args: Arguments): number[] {
   return integers(args, 'affinity', 0) ?? []
 }
@@ -139,7 +150,7 @@ function shareOf(args: Arguments, name: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(%)?$/.exec(written.trim())
   const share = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN
   if (!(share >= 0 && share <= 1))
-    throw new EdgewrightError('USAGE', `Not a share: ${JSON.stringify(written)}.`, {
+    throw new EdgewrightError('USAGE', `Not a share from 0 to 100 %: ${JSON.stringify(written)}.`, {
       where: `--${name}`,
       hint: `Write --${name} 0.5% or --${name} 0.005.`,
     })

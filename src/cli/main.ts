@@ -20,7 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         register(cli, command, async (chosen, args) => {
           exitCode = await execute(chosen, args, json)
         }),
-      yargs(argv as string[]).scriptName('edgewright') as Argv,
+      yargs(withNegativeValues(argv)).scriptName('edgewright') as Argv,
     )
     .usage(
       '$0 <command> [options]\n\nMakes the int8 version of a network that each board runs best, puts it there, and measures it.',
@@ -57,6 +57,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     return printError(toEdgewrightError(error), json)
   }
   return exitCode
+}
+
+/** `--max-drop -1%` as `--max-drop=-1%`: no option begins with a digit, so it is a value, and judged as one. */
+function withNegativeValues(argv: readonly string[]): string[] {
+  const joined: string[] = []
+  for (const argument of argv)
+    if (/^-[\d.]/.test(argument) && /^--[a-z][a-z-]*$/.test(joined.at(-1) ?? ''))
+      joined.push(`${joined.pop()}=${argument}`)
+    else joined.push(argument)
+  return joined
 }
 
 function register(

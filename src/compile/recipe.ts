@@ -10,6 +10,9 @@ export const rangeMethods = ['auto', 'min-max', 'percentile', 'mse', 'kl'] as co
 export const presets = ['fast', 'balanced', 'best'] as const
 export type Preset = (typeof presets)[number]
 
+/** Changes that a target, or for `split-outputs` the compile, makes only where the user allows them. */
+export const allowances = ['relu6', 'float-io', 'dla', 'split-outputs'] as const
+
 /** What the user asks of a compile. Flags and YAML files are both read into this. */
 export const recipeSchema = z.strictObject({
   scheme: z.enum(schemes).default('full-int8').describe('What the compile does to numbers'),
@@ -43,7 +46,12 @@ export const recipeSchema = z.strictObject({
   perChannel: z.boolean().default(true).describe('One weight scale for each output channel'),
   keepFloat: z.array(z.string()).default([]).describe('Nodes to leave in float, by name'),
   allow: z
-    .array(z.string())
+    .array(
+      z.enum(allowances, {
+        error: ({ input }) =>
+          `Nothing is allowed by the name ${JSON.stringify(input)}; what can be: ${allowances.join(', ')}`,
+      }),
+    )
     .default([])
     .describe(
       'Changes that a target may make though results differ: relu6, float-io (edgetpu), dla (tensorrt), split-outputs',

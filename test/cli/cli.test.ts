@@ -12,12 +12,16 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 /** The real command line, from its sources. */
 function edgewright(...args: string[]) {
   const loader = join(repositoryRoot, 'node_modules/tsx/dist/esm/index.mjs')
-  const child = spawnSync(process.execPath, ['--import', loader, join(repositoryRoot, 'test/cli/from-sources.ts'), ...args], {
-    encoding: 'utf8',
-    cwd: folder,
-    timeout: 60_000,
-    env: { ...process.env, XDG_CONFIG_HOME: folder },
-  })
+  const child = spawnSync(
+    process.execPath,
+    ['--import', loader, join(repositoryRoot, 'test/cli/from-sources.ts'), ...args],
+    {
+      encoding: 'utf8',
+      cwd: folder,
+      timeout: 60_000,
+      env: { ...process.env, XDG_CONFIG_HOME: folder },
+    },
+  )
   return { status: child.status, stdout: child.stdout, stderr: child.stderr }
 }
 
@@ -26,7 +30,19 @@ const example = join(repositoryRoot, 'examples', 'mnist')
 test('--help names every command', () => {
   const { status, stdout } = edgewright('--help')
   assert.equal(status, 0)
-  for (const command of ['run', 'inspect', 'compile', 'evaluate', 'deploy', 'bench', 'devices', 'profiles', 'targets', 'runs']) assert.match(stdout, new RegExp(`edgewright ${command}\\b`))
+  for (const command of [
+    'run',
+    'inspect',
+    'compile',
+    'evaluate',
+    'deploy',
+    'bench',
+    'devices',
+    'profiles',
+    'targets',
+    'runs',
+  ])
+    assert.match(stdout, new RegExp(`edgewright ${command}\\b`))
 })
 
 test('an unknown option is a usage error with a way out', () => {
@@ -51,11 +67,19 @@ test('with --json a failure is one document on standard output too', () => {
 })
 
 test('with --json standard output is exactly one document, progress goes elsewhere', () => {
-  const { status, stdout, stderr } = edgewright('inspect', join(example, 'mnist.onnx'), '--profile', 'raspberry-pi-5', '--json')
+  const { status, stdout, stderr } = edgewright(
+    'inspect',
+    join(example, 'mnist.onnx'),
+    '--profile',
+    'raspberry-pi-5',
+    '--json',
+  )
   assert.equal(status, 0, stderr)
   const document = JSON.parse(stdout)
   assert.equal(document.target, 'onnxruntime')
-  assert.ok(document.operators.every((row: { placement: string; sourceOp: string }) => row.placement && row.sourceOp))
+  assert.ok(
+    document.operators.every((row: { placement: string; sourceOp: string }) => row.placement && row.sourceOp),
+  )
   assert.match(stderr, /rewrite/)
 })
 
@@ -68,19 +92,33 @@ test('bytes that are no model end in one clear sentence', () => {
 })
 
 test('an empty data folder is named', () => {
-  const { status, stderr } = edgewright('compile', join(example, 'mnist.onnx'), '--data', folder.replace(/$/, '/empty'), '--profile', 'raspberry-pi-5')
+  const { status, stderr } = edgewright(
+    'compile',
+    join(example, 'mnist.onnx'),
+    '--data',
+    folder.replace(/$/, '/empty'),
+    '--profile',
+    'raspberry-pi-5',
+  )
   assert.equal(status, 3)
   assert.match(stderr, /DATA_NOT_FOUND/)
 })
 
 test('a target that is not built yet is refused by name, with what to use meanwhile', () => {
-  const { status, stderr } = edgewright('inspect', join(example, 'mnist.onnx'), '--target', 'rknn', '--profile', 'rk3588')
+  const { status, stderr } = edgewright(
+    'inspect',
+    join(example, 'mnist.onnx'),
+    '--target',
+    'rknn',
+    '--profile',
+    'rk3588',
+  )
   assert.equal(status, 3)
   assert.match(stderr, /TARGET_UNKNOWN/)
   assert.match(stderr, /rknn is not built/)
 })
 
-test("a board whose best target is not built falls back loudly", () => {
+test('a board whose best target is not built falls back loudly', () => {
   const { status, stderr } = edgewright('inspect', join(example, 'mnist.onnx'), '--profile', 'rk3588')
   assert.equal(status, 0, stderr)
   assert.match(stderr, /rknn.*not built.*onnxruntime/s)
@@ -115,5 +153,33 @@ test('all mistakes of a configuration are reported at once', () => {
   writeFileSync(join(folder, 'bad.yaml'), 'modle: x.onnx\nthreads: [0]\nbudgets: 3\n')
   const { status, stderr } = edgewright('run', '--config', 'bad.yaml')
   assert.equal(status, 3)
-  for (const word of ['model', 'modle', 'threads.0', 'budgets']) assert.match(stderr, new RegExp(word.replace('.', '\\.')))
+  for (const word of ['model', 'modle', 'threads.0', 'budgets'])
+    assert.match(stderr, new RegExp(word.replace('.', '\\.')))
+})
+
+test('a value that begins with a minus sign is judged as a value', () => {
+  const { status, stderr } = edgewright('compile', join(example, 'mnist.onnx'), '--max-drop', '-1%')
+  assert.equal(status, 2)
+  assert.match(stderr, /Not a share from 0 to 100 %: "-1%"/)
+})
+
+test('one thread count is asked of explain', () => {
+  const { status, stderr } = edgewright('explain', join(example, 'mnist.onnx'), '--threads', '1,2')
+  assert.equal(status, 2)
+  assert.match(stderr, /--threads/)
+})
+
+test('--help of every command describes each option, and its examples are lines that can be typed', async () => {
+  const { commands } = await import('../../src/cli/commands/index.ts')
+  const all = commands.flatMap((command) => [command, ...(command.subcommands ?? [])])
+  for (const { name, options, positionals, examples } of all) {
+    for (const [option, { describe }] of Object.entries({ ...options, ...positionals }))
+      assert.ok(describe, `${name}: ${option} is not described`)
+    for (const [line] of examples ?? []) {
+      const typed = line.split(' ').flatMap((word) => /^--([a-z-]+)/.exec(word)?.[1] ?? [])
+      assert.ok(!line.startsWith('edgewright'), `${name}: ${line} names the program twice`)
+      for (const option of typed)
+        assert.ok(option in (options ?? {}), `${name}: no --${option} as in ${line}`)
+    }
+  }
 })

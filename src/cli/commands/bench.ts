@@ -8,7 +8,9 @@ export const bench: Command = {
   name: 'bench',
   usage: '<subject>',
   describe: 'Measure an artifact or any model file on a board',
-  positionals: { subject: { type: 'string', describe: 'An artifact folder, or any .onnx file as it is' } },
+  positionals: {
+    subject: { type: 'string', describe: 'An artifact folder, or a model file (.onnx, .tflite) as it is' },
+  },
   options: {
     device: {
       type: 'string',
@@ -27,7 +29,7 @@ export const bench: Command = {
     ...deviceOptions,
     ...modelOptions,
   },
-  examples: [['bench net.onnx --device pi@board --threads 1,2,4', 'Any ONNX file, no compile']],
+  examples: [['bench net.onnx --device pi@board --threads 1,2,4', 'A model file, no compile']],
   async run(args, context) {
     const { benchSubject, describeBench } = await import('../../run/bench.ts')
     const result = await benchSubject(

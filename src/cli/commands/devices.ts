@@ -30,8 +30,11 @@ export const devices: Command = {
       usage: '<name> <connection>',
       describe: 'Name a board',
       positionals: {
-        name: { type: 'string' },
-        connection: { type: 'string', describe: 'ssh://user@host:port, user@host, local:' },
+        name: { type: 'string', describe: 'The name, a plain word' },
+        connection: {
+          type: 'string',
+          describe: 'ssh://user@host:port, user@host, openssh://user@host, local:',
+        },
       },
       options: {
         profile: { type: 'string', describe: 'Its profile; default: found by probing' },
@@ -55,7 +58,7 @@ export const devices: Command = {
       name: 'remove',
       usage: '<name>',
       describe: 'Forget a board (nothing on it is touched)',
-      positionals: { name: { type: 'string' } },
+      positionals: { name: { type: 'string', describe: 'The name, a plain word' } },
       async run(args) {
         const { removeDevice } = await import('../../run/devices.ts')
         removeDevice(text(args, 'name')!)

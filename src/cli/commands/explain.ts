@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { calibrationCacheOf, presetOf, recipeOf, shapesOf, threadsOf } from '../arguments.ts'
+import { calibrationCacheOf, presetOf, recipeOf, shapesOf, threadCountOf } from '../arguments.ts'
 import { type Command, text } from '../command.ts'
 import { connectionOf } from '../connection.ts'
-import { dataOptions, deviceOptions, measureOptions, modelOptions, recipeOptions } from '../options.ts'
+import { dataOptions, deviceOptions, modelOptions, recipeOptions } from '../options.ts'
 
 export const explain: Command = {
   name: 'explain',
@@ -23,7 +23,7 @@ export const explain: Command = {
     },
     ...dataOptions,
     ...recipeOptions,
-    threads: measureOptions.threads,
+    threads: { type: 'string', describe: 'Intra-op threads (default 1)' },
     preset: {
       type: 'string',
       describe:
@@ -54,7 +54,7 @@ export const explain: Command = {
         device: text(args, 'device')!,
         profile: text(args, 'profile'),
         target: text(args, 'target'),
-        threads: threadsOf(args)?.[0] ?? 1,
+        threads: threadCountOf(args),
         preset: presetOf(args, 'measure', kinds) ?? 'quick',
         out: text(args, 'out') ?? join('.edgewright', 'artifacts', 'explain'),
         connection: connectionOf(args, context),

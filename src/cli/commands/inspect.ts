@@ -6,7 +6,7 @@ export const inspect: Command = {
   name: 'inspect',
   usage: '<model>',
   describe: 'Show a network, and what of it a target runs where and why',
-  positionals: { model: { type: 'string', describe: 'The trained network (.onnx)' } },
+  positionals: { model: { type: 'string', describe: 'The trained network' } },
   options: {
     target: { type: 'string', describe: 'A runtime (edgewright targets)' },
     profile: {

@@ -23,7 +23,7 @@ export const runtimes: Command = {
         from: { type: 'string', describe: 'A wheel that was downloaded elsewhere' },
         architecture: { type: 'string', array: true, describe: 'aarch64, x86_64; default: all' },
       },
-      examples: [['edgewright runtimes add litert', 'LiteRT for arm64 and x64, from PyPI']],
+      examples: [['runtimes add litert', 'LiteRT for arm64 and x64, from PyPI']],
       async run(args, context) {
         const { addRuntime } = await import('../../runtimes/add.ts')
         const from = text(args, 'from')

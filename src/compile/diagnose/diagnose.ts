@@ -161,6 +161,12 @@ export async function diagnose(
   const gains = await tryRemedies(worstOf(facts, tries), causes, (remedy) =>
     gainOf(remedy, quality, prepared, board, made, samples, progress),
   )
+  if (tries > 0 && gains.size === 0)
+    progress.warn({
+      code: 'NOTHING_TO_TRY',
+      message: `Nothing was tried: no option of the compile would help ${tries === 1 ? 'the worst tensor' : `any of the ${Math.min(tries, facts.size)} worst tensors`}.`,
+      hint: 'A larger --try looks at more of them.',
+    })
   return {
     samples: samples.length,
     sqnrDb: finite(quality.sqnrDb),

@@ -28,14 +28,14 @@ export const absorbBias: Improvement = {
       seen.add(key)
       const graph = handOverBiases(trial.graph, chosen)
       trials.push({
-        name: `biases of ${chosen.length} layers absorbed, ${rule === 'observed' ? 'by the least seen' : 'by mean − 3σ'}`,
+        name: `biases of ${chosen.length} ${chosen.length === 1 ? 'layer' : 'layers'} absorbed, ${rule === 'observed' ? 'by the least seen' : 'by mean − 3σ'}`,
         trial: { ...trial, graph, ranges: await calibrate(graph) },
       })
     }
     return trials.length > 0
       ? { trials }
       : {
-          declined: `biases lift no channel of ${handovers.length} layers so that its range would get narrower`,
+          declined: `biases lift no channel of ${handovers.length === 1 ? 'the one layer' : `${handovers.length} layers`} that could hand them over so that its range would get narrower`,
         }
   },
 }

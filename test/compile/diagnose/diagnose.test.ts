@@ -106,6 +106,23 @@ for (const target of ['litert', 'onnxruntime'])
     assert.ok(Math.abs(remedy!.gainDb! - gainDb) < 1e-9, `${remedy!.gainDb} is not ${gainDb}`)
   })
 
+test('where there is nothing to try, that is said', async () => {
+  const graph = new SmallGraph()
+  const x = graph.input('x', 1, 4, 8, 8)
+  const progress = silentProgress()
+  const asked = await request(graph.finish(graph.conv(x, 4)), 'onnxruntime', {}, { tries: 1 })
+  const { diagnosis } = await diagnoseModel(asked, progress)
+  const options = diagnosis.tensors.flatMap(({ causes }) => causes.flatMap(({ remedies }) => remedies))
+  assert.deepEqual(
+    options.filter(({ option }) => option !== null),
+    [],
+  )
+  assert.match(
+    progress.warnings.find(({ code }) => code === 'NOTHING_TO_TRY')?.message ?? '',
+    /would help the worst tensor/,
+  )
+})
+
 test('own error is exactly what rounded weights do to the stored operand', async () => {
   const graph = new SmallGraph()
   const x = graph.input('x', 1, 8)

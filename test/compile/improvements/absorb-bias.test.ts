@@ -33,7 +33,7 @@ test('channels that a bias lifts far above zero are stored finer once it is abso
   const proposal = await bench.propose(plain)
   assert.ok('trials' in proposal)
   const [{ trial, name }] = proposal.trials as [(typeof proposal.trials)[number]]
-  assert.equal(name, 'biases of 1 layers absorbed, by the least seen')
+  assert.equal(name, 'biases of 1 layer absorbed, by the least seen')
   const difference = await largestDifference(graph, trial.graph, feeds(graph, 1))
   assert.ok(difference < 1e-5, `${difference} of the largest output on calibration samples`)
   const before = await bench.sqnrDb(plain, tested, expected)
@@ -46,5 +46,5 @@ test('it declines where no bias lifts a channel', async () => {
   const bench = new Bench(absorbBias, graph, feeds(graph, 1), onnxruntime, true)
   const proposal = await bench.propose(await bench.plain())
   assert.ok('declined' in proposal)
-  assert.match(proposal.declined, /lift no channel of 1 layers/)
+  assert.match(proposal.declined, /lift no channel of the one layer that could hand them over/)
 })
