@@ -61,7 +61,7 @@ export async function* trialsOn(
         arms,
         request,
         // turns of five
-        { seed, inferenceNs: 4e6, outputs: null, sensors: [], label: `trial ${seed}` },
+        { seed, inferenceNs: 4e6, outputs: null, survey: { sensors: [], pins: [] }, label: `trial ${seed}` },
         progress,
       )
       yield compareLatency({ a: figures.a!, b: figures.b, control: figures.control }, request.band)
