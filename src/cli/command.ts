@@ -54,7 +54,8 @@ export function texts(args: Arguments, name: string): string[] {
 
 export function number(args: Arguments, name: string): number | undefined {
   const value = args[name]
-  return value === undefined ? undefined : Number(value)
+  // the last of several, as with text
+  return value === undefined ? undefined : Number(Array.isArray(value) ? value.at(-1) : value)
 }
 
 export function flag(args: Arguments, name: string): boolean {
