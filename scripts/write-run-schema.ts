@@ -1,5 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { comparisonJsonSchema } from '../src/store/comparison.ts'
 import { runDocumentJsonSchema } from '../src/store/document.ts'
 
-writeFileSync(fileURLToPath(new URL('../docs/run.schema.json', import.meta.url)), runDocumentJsonSchema())
+const write = (name: string, content: string) =>
+  writeFileSync(fileURLToPath(new URL(`../docs/${name}.schema.json`, import.meta.url)), content)
+
+write('run', runDocumentJsonSchema())
+write('compare', comparisonJsonSchema())

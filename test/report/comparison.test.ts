@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { renderComparisonMarkdown } from '../../src/report/comparison-markdown.ts'
 import { renderComparison } from '../../src/report/comparison-text.ts'
 import { renderJunit, renderJunitError } from '../../src/report/junit.ts'
-import { type Comparison, comparisonSchema } from '../../src/store/comparison.ts'
+import { type Comparison, comparisonJsonSchema, comparisonSchema } from '../../src/store/comparison.ts'
+import { repositoryRoot } from '../fixtures.ts'
 import { passWith, sampleComparison, sideWith } from '../run/compare/sample-comparison.ts'
 
 const hostile = `pi@"><script>&'\u001b[31m\n]]>\u0000\ud800|<!-- x -->@someone http://evil`
@@ -32,6 +35,14 @@ function named(text: string): Comparison {
 
 test('a comparison is what its schema says', () => {
   assert.deepEqual(comparisonSchema.parse(structuredClone(gated())), gated())
+})
+
+test('docs/compare.schema.json is what the schema says today', () => {
+  assert.equal(
+    readFileSync(join(repositoryRoot, 'docs', 'compare.schema.json'), 'utf8'),
+    comparisonJsonSchema(),
+    'run npm run docs:schema',
+  )
 })
 
 test('the text has the verdict on the one headline figure, the others stand without', () => {
