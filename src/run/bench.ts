@@ -91,9 +91,10 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
     const tools = await provision(device, engine, progress, accelerated ? 'edgetpu' : null)
     progress.stage('deploy', device.name)
     const model = await place(device)
-    const survey = request.attach
-      ? await surveyBoard(device, progress.signal)
+    const ready = request.attach
+      ? null
       : await readyBoard(device, request.conditions ?? {}, new Map(), progress)
+    const survey = ready ?? (await surveyBoard(device, progress.signal))
     const planned: PlanSubject = {
       id: 'model',
       backend: tools.backend,
@@ -112,7 +113,13 @@ export async function benchSubject(request: BenchRequest, progress: Progress): P
       board,
       tools,
       request.attach ? { ...defaultEnergy, wanted: 'off' } : (request.energy ?? defaultEnergy),
-      { ...request, threads, subjects: [planned], sensors: survey.sensors },
+      {
+        ...request,
+        threads,
+        subjects: [planned],
+        sensors: survey.sensors,
+        pins: ready?.pins,
+      },
       (id, count) => latencyOf(executed.collected, id, count, 0, request.preset)?.p50Ns ?? null,
       progress,
     )

@@ -15,7 +15,7 @@ import { surveyPower } from '../measure/power/survey.ts'
 import { artifactId, memoryPlan, type Preset, type Subject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
 import type { Energy, RunResult } from '../store/document.ts'
-import { execute } from './execute.ts'
+import { type Execution, execute } from './execute.ts'
 import { type MeterChoice, withMeter } from './meter.ts'
 import type { OpenedBoard } from './open-device.ts'
 import type { Provisioned } from './provision.ts'
@@ -40,6 +40,8 @@ export interface EnergyRequest {
   readonly rateHz: number
   readonly preset: Preset
   readonly sensors: Plan['sensors']
+  /** As while latency was measured: energy at other clocks would be another board's. */
+  readonly pins?: Execution['pins'] | undefined
   /** Times of inference, as measured before: the sampling keeps out of step with them. */
   readonly medianNs: readonly number[]
   /** In place of the preset's. */
@@ -177,7 +179,7 @@ export async function runEnergyPhase(
   const { collected } = await execute(
     board,
     tools,
-    { files: new Map(), fetch: [], plan: () => plan },
+    { files: new Map(), fetch: [], plan: () => plan, pins: request.pins },
     progress,
   )
   return { collected, plan }

@@ -119,7 +119,7 @@ export async function runOnDevice(
       opened,
       tools,
       request.energy ?? defaultEnergy,
-      { ...request, subjects, sensors: survey.sensors },
+      { ...request, subjects, sensors: survey.sensors, pins: survey.pins },
       (subject, threads) =>
         latencyOf(measured.executed.collected, subject, threads, 0, request.preset)?.p50Ns ?? null,
       progress,
@@ -200,7 +200,7 @@ async function measure(
     sensors: survey.sensors,
     sensorPeriodMs,
   }
-  const warmUp = await warmUpUntilSteady(board, tools, wanted, [], progress)
+  const warmUp = await warmUpUntilSteady(board, tools, wanted, survey.pins, progress)
   progress.stage('measure', `float beside int8 on ${board.device.name}`)
   const executed = await execute(
     board,

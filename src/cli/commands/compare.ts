@@ -1,9 +1,9 @@
-import { affinityOf, energyOf, presetOf, recipeOf, shapesOf, threadsOf } from '../arguments.ts'
+import { affinityOf, conditionsOf, energyOf, presetOf, recipeOf, shapesOf, threadsOf } from '../arguments.ts'
 import { type Arguments, type Command, flag, number, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { EdgewrightError, exitCodes, toEdgewrightError } from '../../error.ts'
 import { meterOptions } from '../meter.ts'
-import { dataOptions, deviceOptions, measureOptions, modelOptions } from '../options.ts'
+import { conditionOptions, dataOptions, deviceOptions, measureOptions, modelOptions } from '../options.ts'
 import type { Contest } from '../../run/compare/request.ts'
 
 const { rate: _rate, threads: _threads, preset: _preset, ...measured } = measureOptions
@@ -36,6 +36,7 @@ export const compare: Command = {
     seed: { type: 'number', default: 1, describe: 'Draws the order of turns' },
     threads: { type: 'number', default: 1, describe: 'Intra-op threads' },
     ...measured,
+    ...conditionOptions,
     ...meterOptions,
     baseline: {
       type: 'string',
@@ -95,6 +96,7 @@ export const compare: Command = {
       limit: number(args, 'limit'),
       recipe: await recipeOf({ 'label-offset': args['label-offset'], seed: args['seed'] }),
       energy: energyOf(args),
+      conditions: conditionsOf(args),
       limits: texts(args, 'fail-if').map(parseLimit),
       writeBaseline,
       connection: connectionOf(args, context),

@@ -12,7 +12,8 @@ import type {
   ComparisonPass,
   ComparisonSide,
 } from '../../store/comparison.ts'
-import { conditionsOf, surveyBoard } from '../conditions.ts'
+import { conditionsOf } from '../conditions.ts'
+import { type ReadyBoard, readyBoard, surveyAfter } from '../ready-board.ts'
 import { noEnergy } from '../energy.ts'
 import { latencyOf } from '../latency.ts'
 import { openBoard, type OpenedBoard } from '../open-device.ts'
@@ -49,7 +50,7 @@ interface Setting {
   readonly b: Side
   readonly arms: Arms
   readonly baseline: OpenBaseline | null
-  readonly survey: Awaited<ReturnType<typeof surveyBoard>>
+  readonly survey: ReadyBoard
 }
 
 /** Two networks on one board, in turns: whether they differ, in what, and whether limits hold. */
@@ -79,7 +80,7 @@ export async function compareNetworks(
       a: a && (await placeSide(a, board, progress)),
       b: await placeSide(b, board, progress),
     }
-    const survey = await surveyBoard(board.device, progress.signal)
+    const survey = await readyBoard(board.device, request.conditions ?? {}, new Map(), progress)
     const setting = { board, request, a, b, arms, baseline, survey }
     if (baseline) refuseOther(setting)
     return await compareOn(setting, progress)
@@ -97,6 +98,7 @@ async function compareOn(
   const startedAt = new Date()
   const first = await pass(setting, request.seed, outputs, 'in turns', progress)
   const endedAt = new Date()
+  const after = await surveyAfter(board.device, progress.signal)
   const accuracy = await compareAccuracy(a, b, baseline?.side ?? null, request, progress)
   const compared =
     a && outputs
@@ -132,6 +134,8 @@ async function compareOn(
       device: board.device,
       collected: first.measured.collected,
       board: survey,
+      after,
+      aftermath: first.measured.aftermath,
       preset: request.preset,
       affinity: request.affinity,
       rateHz: 0,
@@ -168,7 +172,7 @@ async function pass(
     board,
     arms,
     request,
-    { seed, inferenceNs: alone.inferenceNs, outputs, sensors: survey.sensors, label },
+    { seed, inferenceNs: alone.inferenceNs, outputs, survey, label },
     progress,
   )
   const { a, b, control } = measured.figures
@@ -178,7 +182,7 @@ async function pass(
     latency: baseline
       ? compareWithBaseline(baseline.levels, b, control, request.band)
       : compareLatency({ a: a!, b, control }, request.band),
-    energy: await energiesOfPass(board, arms, measured, request, survey.sensors, progress),
+    energy: await energiesOfPass(board, arms, measured, request, survey, progress),
   }
 }
 

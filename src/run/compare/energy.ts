@@ -1,10 +1,10 @@
-import type { Plan } from '../../measure/plan.ts'
 import { artifactId } from '../../measure/standard-plan.ts'
 import { median } from '../../measure/statistics.ts'
 import type { Progress } from '../../progress.ts'
 import type { Energy } from '../../store/document.ts'
 import { measureEnergies, noEnergy } from '../energy.ts'
 import type { OpenedBoard } from '../open-device.ts'
+import type { ReadyBoard } from '../ready-board.ts'
 import { type Arm, type Arms, type MeasuredPass, subjectOf } from './pass.ts'
 import type { CompareRequest } from './request.ts'
 
@@ -19,7 +19,7 @@ export async function energiesOfPass(
   arms: Arms,
   measured: MeasuredPass,
   request: CompareRequest,
-  sensors: Plan['sensors'],
+  { sensors, pins }: Pick<ReadyBoard, 'sensors' | 'pins'>,
   progress: Progress,
 ): Promise<PassEnergies> {
   const subjects = [...(arms.a ? [subjectOf('a', arms.a)] : []), subjectOf('b', arms.b)]
@@ -34,6 +34,7 @@ export async function energiesOfPass(
       rateHz: 0,
       preset: request.preset,
       sensors,
+      pins,
     },
     (id, threads) => {
       const latencyNs = measured.collected.artifacts.get(artifactId(id, threads))?.latencyNs

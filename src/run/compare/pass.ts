@@ -4,13 +4,13 @@ import { randomNumbers } from '../../execute/random.ts'
 import type { Collected } from '../../measure/collect.ts'
 import { type BlockFigures, blockFigures, blockLatencies } from '../../measure/compare/blocks.ts'
 import { comparisonPlan, turnLength } from '../../measure/compare/plan.ts'
-import type { Plan } from '../../measure/plan.ts'
 import { artifactId, memoryPlan, type Subject } from '../../measure/standard-plan.ts'
 import { median } from '../../measure/statistics.ts'
 import type { Progress } from '../../progress.ts'
-import { execute } from '../execute.ts'
+import { execute, type Executed } from '../execute.ts'
 import type { OpenedBoard } from '../open-device.ts'
 import { provision, type Provisioned } from '../provision.ts'
+import type { ReadyBoard } from '../ready-board.ts'
 import type { OutputCheck } from './outputs.ts'
 import { type CompareRequest, shapeOf } from './request.ts'
 import type { Side } from './side.ts'
@@ -40,6 +40,7 @@ export interface MeasuredPass {
   readonly orders: readonly (readonly string[])[]
   readonly collected: Collected
   readonly files: ReadonlyMap<string, Uint8Array>
+  readonly aftermath?: Executed['aftermath'] | undefined
 }
 
 /** Puts a network and what runs it onto a board. */
@@ -93,7 +94,7 @@ export async function measurePass(
     /** About what one inference takes: how long a turn is. */
     readonly inferenceNs: number
     readonly outputs: OutputCheck | null
-    readonly sensors: Plan['sensors']
+    readonly survey: Pick<ReadyBoard, 'sensors' | 'pins'>
     readonly label: string
   },
   progress: Progress,
@@ -116,18 +117,19 @@ export async function measurePass(
       blockSeconds: shape.blockSeconds,
       turn: turnLength(options.inferenceNs),
       warmup: { minCount: 2, minSeconds: shape.warmupSeconds, maxCount: 1_000_000, maxSeconds: 60 },
-      sensors: options.sensors,
+      sensors: options.survey.sensors,
       before: options.outputs?.steps(folder, (arm) => artifactId(arm, threads)) ?? [],
       random: randomNumbers(options.seed),
     })
   const { blocks, orders } = planned('/')
-  const { collected, files } = await execute(
+  const { collected, files, aftermath } = await execute(
     board,
     reference.tools,
     {
       files: options.outputs?.files ?? new Map(),
       fetch: options.outputs?.fetch ?? [],
       plan: (folder) => planned(folder).plan,
+      pins: options.survey.pins,
     },
     progress,
   )
@@ -146,6 +148,7 @@ export async function measurePass(
     orders,
     collected,
     files,
+    aftermath,
   }
 }
 

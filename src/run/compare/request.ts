@@ -3,6 +3,7 @@ import { EdgewrightError } from '../../error.ts'
 import type { ComparisonLimit } from '../budget.ts'
 import type { EnergyChoice } from '../energy.ts'
 import type { ConnectionOptions } from '../open-device.ts'
+import type { ConditionsChoice } from '../ready-board.ts'
 
 /** What is held against what. */
 export type Contest =
@@ -32,6 +33,7 @@ export interface CompareRequest {
   readonly limit: number | undefined
   readonly recipe: Recipe
   readonly energy: EnergyChoice
+  readonly conditions?: ConditionsChoice
   readonly limits: readonly ComparisonLimit[]
   readonly writeBaseline: string | undefined
   readonly connection: ConnectionOptions
