@@ -15,7 +15,10 @@ import { type Board, startBoard } from './board.ts'
 import { labMissing } from './requirements.ts'
 
 /** What the first issue asks of real networks on a real ARM userland. */
-describe('networks that someone else trained, on the emulated board', { skip: fixturesMissing || labMissing(), timeout: 900_000 }, () => {
+describe('networks that someone else trained, on the emulated board', {
+  skip: fixturesMissing || labMissing(),
+  timeout: 900_000,
+}, () => {
   const folder = mkdtempSync(join(tmpdir(), 'edgewright-main-job-'))
   let board: Board
   before(async () => {
@@ -36,7 +39,7 @@ describe('networks that someone else trained, on the emulated board', { skip: fi
         metric: undefined,
         recipe: parseRecipe({}, 'test'),
         schemes: ['full-int8'],
-    edgetpuCompiler: undefined,
+        edgetpuCompiler: undefined,
         devices: [{ device: board.spec, profile: undefined, target: undefined, optional: false }],
         threads: [1],
         affinity: [],
@@ -44,7 +47,12 @@ describe('networks that someone else trained, on the emulated board', { skip: fi
         preset: 'quick',
         report: undefined,
         budgets: [],
-        connection: { ...noQuestions, identity: board.identityFile, hostKey: board.hostKeyFingerprint, knownHosts: board.knownHostsFile },
+        connection: {
+          ...noQuestions,
+          identity: board.identityFile,
+          hostKey: board.hostKeyFingerprint,
+          knownHosts: board.knownHostsFile,
+        },
         store: join(folder, 'store'),
       },
       silentProgress(),
@@ -106,7 +114,7 @@ preprocess: { scale: 1 }
         metric: undefined,
         recipe: parseRecipe({ io: 'int8', calibration: { method: 'min-max' } }, 'test'),
         schemes: ['full-int8'],
-    edgetpuCompiler: undefined,
+        edgetpuCompiler: undefined,
         devices: [{ device: board.spec, profile: undefined, target: undefined, optional: false }],
         threads: [1],
         affinity: [],
@@ -114,7 +122,12 @@ preprocess: { scale: 1 }
         preset: 'quick',
         report: undefined,
         budgets: [],
-        connection: { ...noQuestions, identity: board.identityFile, hostKey: board.hostKeyFingerprint, knownHosts: board.knownHostsFile },
+        connection: {
+          ...noQuestions,
+          identity: board.identityFile,
+          hostKey: board.hostKeyFingerprint,
+          knownHosts: board.knownHostsFile,
+        },
         store: join(folder, 'store'),
       },
       silentProgress(),
@@ -136,12 +149,30 @@ preprocess: { scale: 1 }
     const progress = silentProgress()
     const recipe = parseRecipe({ evaluationSamples: 500 }, 'test')
     const data = keywords()
-    const prepared = await prepareCompile({ model: fixture('mlperf-tiny/kws_dscnn_float.onnx'), shapes: {}, data, calibrationData: data, metric: undefined, recipe }, progress)
+    const prepared = await prepareCompile(
+      {
+        model: fixture('mlperf-tiny/kws_dscnn_float.onnx'),
+        shapes: {},
+        data,
+        calibrationData: data,
+        metric: undefined,
+        recipe,
+      },
+      progress,
+    )
     try {
-      const compiled = await compileFor(prepared, chooseBoard({ profile: 'raspberry-pi-5', target: undefined, recipe }, progress), join(folder, 'kws'), progress)
+      const compiled = await compileFor(
+        prepared,
+        chooseBoard({ profile: 'raspberry-pi-5', target: undefined, recipe }, progress),
+        join(folder, 'kws'),
+        progress,
+      )
       const { quality } = compiled
       assert.equal(quality.samples, 500)
-      assert.ok(quality.float! - quality.compiled! <= 0.006, `float ${quality.float}, int8 ${quality.compiled}`)
+      assert.ok(
+        quality.float! - quality.compiled! <= 0.006,
+        `float ${quality.float}, int8 ${quality.compiled}`,
+      )
       assert.ok(mcnemarTest(quality.floatRight, quality.compiledRight).pValue > 0.05)
       assert.ok(statSync(join(folder, 'kws', 'model.onnx')).size <= 0.5 * 103_271)
     } finally {
