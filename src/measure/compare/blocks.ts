@@ -20,7 +20,7 @@ export function blockFigures(blocks: readonly Float64Array[]): BlockFigures {
   }
 }
 
-/** An arm's latencies by block; steps that stand beside each other in `blocks` are one. Null where a block has none of it. */
+/** An arm's latencies by block; steps that stand beside each other in `blocks` are one. Null where a block has none of it, or an inference that took no time at all. */
 export function blockLatencies(
   steps: readonly CollectedStep[],
   blocks: readonly (readonly number[])[],
@@ -30,7 +30,7 @@ export function blockLatencies(
   const found = blocks.map((indexes) =>
     joined(indexes.flatMap((index) => byIndex.get(index)?.latencyNs.get(artifact) ?? [])),
   )
-  return found.every(({ length }) => length > 0) ? found : null
+  return found.every((block) => block.length > 0 && block.every((ns) => ns > 0)) ? found : null
 }
 
 function joined(parts: readonly Float64Array[]): Float64Array {
