@@ -48,15 +48,18 @@ export async function followRun(
 ): Promise<RunOutcome> {
   const progress = options.progress ?? silentProgress()
   const endAt = Date.now() + (options.deadlineMs ?? 6 * 3600_000)
-  if ((await runState(device, id)).state === 'absent') throw noSuchRun(device, id)
   const folder = runFolder(device, id)
   let at = device
+  let known = false
   let offset = options.offset ?? 0
   let reconnects = 0
   let waitMs = pollMs.first
   let nextLiveness = Date.now() + livenessEveryMs
   for (;;) {
     try {
+      // the link may be lost at the very first question too
+      if (!known && (await runState(at, id)).state === 'absent') throw noSuchRun(at, id)
+      known = true
       // The status is looked for first: once it is there, all events are.
       let status = await readStatus(at.connection, folder)
       if (status === null && Date.now() >= nextLiveness) {

@@ -94,6 +94,24 @@ describe('detached runs', { skip: sshdMissing }, () => {
     await proxy.stop()
   })
 
+  test('a connection that is lost before the following begins is opened again', async () => {
+    const proxy = await startProxy(sshd.port)
+    const shaky = await openTestDevice(sshd, { port: proxy.port })
+    await start('cut-at-once', count(20), shaky)
+    proxy.cut()
+    const seen = collector()
+    const opened: Device[] = []
+    const outcome = await followRun(shaky, 'cut-at-once', seen.push, {
+      reconnect: async () => {
+        opened.push(await openTestDevice(sshd, { port: proxy.port }))
+        return opened.at(-1)!
+      },
+    })
+    assert.deepEqual([seen.text(), outcome.exitCode], [lines(20), 0])
+    for (const one of [...opened, shaky]) await one.connection.close()
+    await proxy.stop()
+  })
+
   test('a run outlives its SSH session being killed, and is collected by attaching again', async () => {
     const first = await openTestDevice(sshd)
     await start('outlives', count(50), first)
