@@ -44,7 +44,9 @@ test('files are sampled on an absolute schedule, in the steps that say so and in
   assert.ok(fast.every(({ values }) => values[0] === 5012 && values[1] === -734 && values.length === 2))
   const first = fast.filter(({ step }) => step === 1)
   assert.ok(first.length > 150 && first.length <= 302, `${first.length} samples`)
-  assert.equal(samplesOf(collected.meters, 'slow').filter(({ step }) => step === 1).length, 3)
+  // a step that a busy machine ends late has the sample of its end as well
+  const slow = samplesOf(collected.meters, 'slow').filter(({ step }) => step === 1).length
+  assert.ok(slow === 3 || slow === 4, `${slow} samples`)
 
   // Absolute: however late single samples are, none drifts off the grid of the period.
   const begun = Math.min(...first.map(({ atNs }, i) => (i < 20 ? atNs % 5e6 : Infinity)))
