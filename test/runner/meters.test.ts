@@ -32,7 +32,7 @@ test('files are sampled on an absolute schedule, in the steps that say so and in
       ],
       {
         meters: [
-          { name: 'fast', paths: [volts, amperes], periodMs: 5 },
+          { name: 'fast', paths: [volts, amperes], periodMs: 20 },
           { name: 'slow', paths: [volts], periodMs: 500 },
         ],
       },
@@ -43,16 +43,16 @@ test('files are sampled on an absolute schedule, in the steps that say so and in
   assert.deepEqual([...new Set(fast.map(({ step }) => step))], [1, 3])
   assert.ok(fast.every(({ values }) => values[0] === 5012 && values[1] === -734 && values.length === 2))
   const first = fast.filter(({ step }) => step === 1)
-  assert.ok(first.length > 150 && first.length <= 302, `${first.length} samples`)
+  assert.ok(first.length > 38 && first.length <= 78, `${first.length} samples`)
   // a step that a busy machine ends late has the sample of its end as well
   const slow = samplesOf(collected.meters, 'slow').filter(({ step }) => step === 1).length
   assert.ok(slow === 3 || slow === 4, `${slow} samples`)
 
   // Absolute: however late single samples are, none drifts off the grid of the period.
-  const begun = Math.min(...first.map(({ atNs }, i) => (i < 20 ? atNs % 5e6 : Infinity)))
-  const late = first.map(({ atNs }) => (((atNs - begun) % 5e6) + 5e6) % 5e6).sort((a, b) => a - b)
+  const begun = Math.min(...first.map(({ atNs }, i) => (i < 20 ? atNs % 2e7 : Infinity)))
+  const late = first.map(({ atNs }) => (((atNs - begun) % 2e7) + 2e7) % 2e7).sort((a, b) => a - b)
   assert.ok(
-    late[Math.floor(late.length / 2)]! < 1e6,
+    late[Math.floor(late.length / 2)]! < 5e6,
     `half of the samples are ${late[late.length >> 1]} ns late`,
   )
 
