@@ -30,6 +30,11 @@ const programs: Record<'user' | 'system', Record<string, string>> = {
   },
 }
 
+/** Debian packages that emulated boards of both kinds need. */
+export const labPackages: ReadonlySet<string> = new Set(
+  Object.values(programs).flatMap(Object.values<string>),
+)
+
 /** False where emulated boards can be started here, else one line: what is missing and how to get it. */
 export function labMissing(kind: 'user' | 'system' = 'user'): string | false {
   if (process.platform !== 'linux') return 'emulated boards need Linux with QEMU'
