@@ -1,5 +1,5 @@
 import type { Comparison, ComparisonPass, ComparisonSide } from '../store/comparison.ts'
-import { formatBytes, formatMicrojoules, formatNs, formatPoints, formatShare } from './format.ts'
+import { formatBytes, formatMicrojoules, formatNs, formatPoints, formatShare, printable } from './format.ts'
 
 /** One figure of both networks, in words. */
 export interface ComparisonRow {
@@ -37,7 +37,7 @@ export function comparisonRows(comparison: Comparison): ComparisonRow[] {
     ...(a.accuracy || b.accuracy
       ? [
           {
-            what: (b.accuracy ?? a.accuracy)!.metric,
+            what: printable((b.accuracy ?? a.accuracy)!.metric),
             a: accuracyText(a),
             b: accuracyText(b),
             change: accuracy ? formatPoints(accuracy.change) : '',
@@ -78,7 +78,7 @@ export function comparisonRows(comparison: Comparison): ComparisonRow[] {
               a.energy.value !== null && b.energy.value !== null
                 ? ratioText(b.energy.value / a.energy.value - 1)
                 : '',
-            note: b.energy.measured?.source ?? '',
+            note: printable(b.energy.measured?.source ?? ''),
           },
         ]
       : []),

@@ -96,6 +96,29 @@ test('figures of a file are named as weaker, in every form', () => {
   }
 })
 
+test('nothing from outside steers the terminal', () => {
+  const accuracy = { metric: hostile, value: 0.9, samples: 1, measuredOn: 'host' as const }
+  const measured = {
+    source: hostile,
+    scope: 'board' as const,
+    sync: 'same-clock' as const,
+    syncBoundNs: 0,
+    sampleHz: 20,
+    samples: 100,
+    windowNs: 5e9,
+    inferences: 100,
+    rateHz: 0,
+    activeMilliW: 3000,
+    idleMilliW: { before: 1000, after: 1000 },
+  }
+  const text = renderComparison({
+    ...named(hostile),
+    b: sideWith(4e6, { accuracy, energy: { value: 2500, reason: null, measured } }),
+  })
+  assert.equal(text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/), null)
+  assert.equal(text.split('\n').filter((line) => line.startsWith(']]>')).length, 0, 'no line of its own')
+})
+
 describe('Markdown', () => {
   test('has size, accuracy, times, energy and memory of both with their change', () => {
     const markdown = renderComparisonMarkdown(gated())
