@@ -59,11 +59,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   return exitCode
 }
 
-/** `--max-drop -1%` as `--max-drop=-1%`: no option begins with a digit, so it is a value, and judged as one. */
+/** `--max-drop -1%` as `--max-drop=-1%`, `--out -` as `--out=-`: neither can be an option, so it is a value. */
 function withNegativeValues(argv: readonly string[]): string[] {
   const joined: string[] = []
   for (const argument of argv)
-    if (/^-[\d.]/.test(argument) && /^--[a-z][a-z-]*$/.test(joined.at(-1) ?? ''))
+    if (/^-(?:[\d.]|$)/.test(argument) && /^--[a-z][a-z-]*$/.test(joined.at(-1) ?? ''))
       joined.push(`${joined.pop()}=${argument}`)
     else joined.push(argument)
   return joined

@@ -163,6 +163,12 @@ test('a value that begins with a minus sign is judged as a value', () => {
   assert.match(stderr, /Not a share from 0 to 100 %: "-1%"/)
 })
 
+test('a lone minus sign is a value', () => {
+  const { status, stderr } = edgewright('runs', 'export', 'latest', '--out', '-')
+  assert.equal(status, 3)
+  assert.match(stderr, /RUN_NOT_FOUND/)
+})
+
 test('one thread count is asked of explain', () => {
   const { status, stderr } = edgewright('explain', join(example, 'mnist.onnx'), '--threads', '1,2')
   assert.equal(status, 2)
