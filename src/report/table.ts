@@ -1,6 +1,7 @@
 import type { RunDocument, RunResult } from '../store/document.ts'
 import { energyCell, energyText } from './energy-text.ts'
 import { conditionsText } from './conditions-text.ts'
+import { enginesText } from './engines.ts'
 import {
   formatBytes,
   formatDb,
@@ -207,6 +208,7 @@ function notes(result: RunResult, width: number, paint: Paint): string[] {
     say(printable(result.verdict.sentence), result.verdict.choice === 'float' ? 'yellow' : 'green')
   for (const [fact, style] of [
     [accuracyText(result), undefined],
+    [enginesText(result), undefined],
     [parityText(result), result.parity?.ok === false ? 'yellow' : undefined],
     [energyText(result), undefined],
     [result.runtime ? printable(`${result.runtime.name} ${result.runtime.version}`) : '', 'dim'],

@@ -14,6 +14,7 @@ import { fidelitySection } from './fidelity.ts'
 import { searchTable } from './fidelity-search.ts'
 import { distributionChart, type Series } from './distribution.ts'
 import { energyBars, figure } from './energy-bars.ts'
+import { enginesTable } from './engines.ts'
 import { type Markup, markup } from './markup.ts'
 import { operatorsChart } from './operators-chart.ts'
 import { seriesChart } from './series-chart.ts'
@@ -60,6 +61,7 @@ ${
   }</div>`
 }
 ${result.status === 'ok' && overTime && seriesChart(`series-${position}`, overTime, relativeToNs)}
+${enginesTable(result)}
 ${energyBars(result)}
 ${result.operators && operatorsChart(result.operators, result.conditions?.emulated != null)}
 ${result.layers && result.layers.length > 0 && layers(result.layers)}
