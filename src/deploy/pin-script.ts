@@ -9,6 +9,8 @@
 export const pinFunctions = `
 boot() { b=-; { read -r b </proc/sys/kernel/random/boot_id; } 2>/dev/null; echo "$b"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+# its own input: the lines still to be read must not be swallowed by sudo or by a script of the vendor's
+alone() { as_root "$@" </dev/null >/dev/null 2>&1; }
 governor_file() {
   case $1 in
     *..*|*[!A-Za-z0-9/_-]*) return 1 ;;
@@ -62,8 +64,8 @@ pin() {
         } ;;
       clocks)
         keep "clocks $record.clocks stored locked" &&
-          as_root jetson_clocks --store "$record.clocks" >/dev/null 2>&1 &&
-          as_root jetson_clocks >/dev/null 2>&1 || { echo 'refused clocks - - -'; return 1; } ;;
+          alone jetson_clocks --store "$record.clocks" &&
+          alone jetson_clocks || { echo 'refused clocks - - -'; return 1; } ;;
     esac
   done <"$6"
 }
@@ -108,8 +110,8 @@ run $(boot) "*|"run $(boot) "*) same=1 ;; esac
       clocks)
         case $a in "$record.clocks") ;; *) continue ;; esac
         if [ -z "$same" ] || [ ! -s "$a" ]; then outcome=left
-        elif as_root jetson_clocks --restore "$a" >/dev/null 2>&1; then outcome=restored; fi
-        [ "$outcome" = failed ] || as_root rm -f "$a" >/dev/null 2>&1
+        elif alone jetson_clocks --restore "$a"; then outcome=restored; fi
+        [ "$outcome" = failed ] || alone rm -f "$a"
         echo "$outcome clocks - stored locked" ;;
       *) continue ;;
     esac
