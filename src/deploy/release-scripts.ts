@@ -15,7 +15,8 @@ whole() { [ -s "$r/$1/.content" ]; }
 state() { s=installed; { read -r s at <"$r/$1/.state"; } 2>/dev/null; echo "\${s:-installed}"; }
 mark() { printf '%s %s\\n' "$2" "$(now)" >"$r/$1/.state.new" && mv -f "$r/$1/.state.new" "$r/$1/.state"; }
 logged() {
-  [ -f "$r/.log" ] || : >"$r/.log" || return 1
+  # true, not a colon: a shell ends where a special built-in cannot open its file
+  [ -f "$r/.log" ] || true >"$r/.log" || return 1
   h=''
   while read -r _ k _; do
     case $k in ''|*[!0-9]*) continue ;; esac
@@ -133,7 +134,7 @@ for r in "$root"/releases/*; do
   name=\${r##*/}
   [ -d "$r" ] && [ ! -L "$r" ] || continue
   [ -z "$only" ] || [ "$only" = "$name" ] || continue
-  c=$(current)
+  c=$(current) p=''
   reconcile && previous "$c"
   for k in $(numbers); do
     s=$(state "$k") at=0 id=-

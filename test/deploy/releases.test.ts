@@ -179,4 +179,21 @@ describe('states of a release', { skip: sshdMissing }, () => {
     const [entry] = await listReleases(device, 'liar')
     assert.deepEqual([entry!.state, entry!.contentId], ['installed', null])
   })
+
+  test('releases are listed where their order cannot be written down', async () => {
+    for (const content of ['1', '2']) await deployArtifact(device, artifact(content), { name: 'aged' })
+    await deployArtifact(device, artifact('1'), { name: 'fixed' })
+    // as on a disk that is mounted read-only: no file can be made there
+    rmSync(join(device.root, 'releases/fixed/.log'))
+    mkdirSync(join(device.root, 'releases/fixed/.log'))
+    assert.deepEqual(await states('fixed'), ['1 installed current'])
+    const all = await listReleases(device)
+    assert.deepEqual(
+      all
+        .filter(({ previous }) => previous)
+        .map(({ name }) => name)
+        .filter((name) => name === 'fixed'),
+      [],
+    )
+  })
 })
