@@ -7,16 +7,20 @@ import { parseWrittenSample } from './written-sample.ts'
 
 export interface ExecOptions {
   readonly accuracyShare: number
+  /** How long to wait for the first sample. */
+  readonly waitMs?: number
 }
 
-const firstSampleDeadlineMs = 15_000
+const waitMs = 15_000
 const graceMs = 2_000
 const maxLineBytes = 4096
 /** A program that prints so much else first is no meter. */
 const maxOtherLines = 1000
 
 /** A program of the user's that prints samples until it gets SIGINT; started as argv, by no shell. */
-export function execMeter(argv: readonly string[], { accuracyShare }: ExecOptions): Meter {
+export function execMeter(argv: readonly string[], options: ExecOptions): Meter {
+  const { accuracyShare } = options
+  const deadlineMs = options.waitMs ?? waitMs
   const name = argv[0]!
   let child: ChildProcess | null = null
   let recording = createRecording()
@@ -104,11 +108,15 @@ export function execMeter(argv: readonly string[], { accuracyShare }: ExecOption
         else if (recording.length === 0 && ++others > maxOtherLines)
           lose('nothing that it prints is a sample')
       })
-      const timer = setTimeout(
-        () => lose(`no sample within ${firstSampleDeadlineMs / 1000} s`),
-        firstSampleDeadlineMs,
-      )
-      await Promise.race([sampled, ended])
+      let timer: NodeJS.Timeout | undefined
+      // it may not heed being asked to end: that must not be waited for without an end
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(() => {
+          lose(`no sample within ${deadlineMs / 1000} s`)
+          resolve()
+        }, deadlineMs)
+      })
+      await Promise.race([sampled, ended, late])
       clearTimeout(timer)
       if (recording.length > 0) return
       const reason = lost ?? 'it printed nothing'

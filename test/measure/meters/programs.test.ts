@@ -98,6 +98,13 @@ describe('a program as a meter', { timeout: 60_000, concurrency: 4 }, () => {
       await meter.close()
     })
 
+  test('one that says nothing and will not end is refused all the same', async () => {
+    const script = `for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {}); setInterval(() => {}, 1000)`
+    const meter = execMeter([process.execPath, '-e', script], { accuracyShare: 0, waitMs: 1000 })
+    await assert.rejects(meter.start(), { code: 'METER_FAILED' })
+    await meter.close()
+  })
+
   test('its words reach it as they are: no shell reads them', async () => {
     const argv = [
       process.execPath,
