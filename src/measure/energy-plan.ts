@@ -67,10 +67,19 @@ export function energyPlan(request: EnergyPlanRequest): Plan {
   }
 }
 
-/** A sampling period for inferences of these times, none of which it keeps step with. */
-export function meterPeriodMs(sampleHz: number, latenciesNs: readonly number[], rateHz: number): number {
+/**
+ * A sampling period for inferences of these times, none of which it keeps step with.
+ *
+ * @param leastMs of the source: what is chosen here is then not lengthened into step again
+ */
+export function meterPeriodMs(
+  sampleHz: number,
+  latenciesNs: readonly number[],
+  rateHz: number,
+  leastMs = 0,
+): number {
   const cycles = latenciesNs.map((ns) => ns / 1e6)
-  return samplePeriodMs(1000 / sampleHz, rateHz > 0 ? [...cycles, 1000 / rateHz] : cycles)
+  return samplePeriodMs(1000 / sampleHz, rateHz > 0 ? [...cycles, 1000 / rateHz] : cycles, leastMs)
 }
 
 /** The windows of an artifact in a run of an energy plan; null where the run did not come so far. */

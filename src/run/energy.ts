@@ -9,7 +9,7 @@ import {
   meterPeriodMs,
 } from '../measure/energy-plan.ts'
 import type { Plan } from '../measure/plan.ts'
-import { metersOf, powerSeries, type PowerSeries } from '../measure/power/series.ts'
+import { leastPeriodMs, metersOf, powerSeries, type PowerSeries } from '../measure/power/series.ts'
 import { choosePower, isPowerSource, type PowerSource } from '../measure/power/source.ts'
 import { surveyPower } from '../measure/power/survey.ts'
 import { artifactId, memoryPlan, type Preset, type Subject } from '../measure/standard-plan.ts'
@@ -100,7 +100,9 @@ export async function measureEnergy(
   request: EnergyRequest,
   progress: Progress,
 ): Promise<EnergyPhase> {
-  const meters = metersOf(source, meterPeriodMs(choice.sampleHz, request.medianNs, request.rateHz))
+  const { medianNs, rateHz } = request
+  const periodMs = meterPeriodMs(choice.sampleHz, medianNs, rateHz, leastPeriodMs(source))
+  const meters = metersOf(source, periodMs)
   const { collected } = await runEnergyPhase(board, tools, request, { meters }, source.name, progress)
   const series = powerSeries(collected.meters, source)
   return {
@@ -281,14 +283,18 @@ export async function measureEnergies(
   for (const threads of request.threads) {
     const known = request.subjects.flatMap(({ id }) => medianNs(id, threads) ?? [])
     const each = { ...request, threads, medianNs: known }
-    if (source === null) phases.set(threads, await measureEnergyBeside(board, tools, beside!, each, progress))
-    else if (isSource(source)) {
-      const phase = await orReason(
-        () => measureEnergy(board, tools, source, choice, each, progress),
-        progress,
-      )
-      phases.set(threads, 'bySubject' in phase ? phase : withoutPower(phase, request.subjects))
-    } else phases.set(threads, withoutPower(source, request.subjects))
+    if (source !== null && !isSource(source)) {
+      phases.set(threads, withoutPower(source, request.subjects))
+      continue
+    }
+    const phase = await orReason(
+      () =>
+        source === null
+          ? measureEnergyBeside(board, tools, beside!, each, progress)
+          : measureEnergy(board, tools, source, choice, each, progress),
+      progress,
+    )
+    phases.set(threads, 'bySubject' in phase ? phase : withoutPower(phase, request.subjects))
   }
   return phases
 }

@@ -94,6 +94,26 @@ describe('energy with a meter beside the board', { skip: noPort, timeout: 240_00
     assert.equal(result.rows[0]!.energy!.reasonCode, 'meter-failed')
     assert.ok(progress.warnings.some(({ code }) => code === 'METER_FAILED'))
   })
+
+  test('a board that fails while the meter samples costs its energy, not the latencies', async (t) => {
+    const { folder } = scratch(t)
+    const script = join(folder, 'meter.cjs')
+    // the runner is away from the board as long as this one samples
+    writeFileSync(
+      script,
+      `const { renameSync } = require('node:fs')
+       const blobs = process.argv[2]
+       renameSync(blobs, blobs + '.away')
+       process.on('SIGINT', () => { renameSync(blobs + '.away', blobs); process.exit(0) })
+       setInterval(() => console.log(1), 50)`,
+    )
+    const program = `${process.execPath} ${script} ${join(folder, 'board', 'blobs')}`
+    const progress = silentProgress()
+    const result = await bench(folder, meter(`exec:${program}`), progress)
+    assert.ok(result.rows[0]!.latency!.count > 0)
+    assert.deepEqual([result.rows[0]!.energy!.value, result.rows[0]!.energy!.reasonCode], [null, 'failed'])
+    assert.ok(progress.warnings.some(({ message }) => message.startsWith('Energy was not measured: ')))
+  })
 })
 
 test('no board of a profile is supplied by a PPK2 that is not known to take less than 1 A', async () => {

@@ -11,13 +11,16 @@ const doubts = [0.97, 0.99, 1, 1.01, 1.03]
  * of one: they are then blind to the rest, however many they are.
  *
  * @param cyclesMs times of inference, or 1000 / rate: all of them are avoided
+ * @param leastMs the sensor gives nothing new more often: no shorter period is chosen
  */
-export function samplePeriodMs(wantedMs: number, cyclesMs: readonly number[]): number {
+export function samplePeriodMs(wantedMs: number, cyclesMs: readonly number[], leastMs = 0): number {
   const cycles = cyclesMs.filter((cycle) => cycle > 0)
-  if (cycles.length === 0) return wantedMs
-  let best = { period: wantedMs, gap: Infinity }
+  const wanted = Math.max(wantedMs, leastMs)
+  if (cycles.length === 0) return wanted
+  let best = { period: wanted, gap: Infinity }
   for (let i = 0; i <= reach.steps; i++) {
-    const period = wantedMs * (reach.from + ((reach.to - reach.from) * i) / reach.steps)
+    const period = wanted * (reach.from + ((reach.to - reach.from) * i) / reach.steps)
+    if (period < leastMs) continue
     const gap = Math.max(
       ...cycles.flatMap((cycle) =>
         doubts.map((doubt) => largestGap(regularPhases(period / (cycle * doubt)))),

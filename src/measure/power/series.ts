@@ -32,6 +32,11 @@ const pmicPeriodMs = 200
 /** The firmware's converter goes through its channels at a rate that nobody documents. */
 const pmicLagMs = 100
 
+/** A source gives nothing new more often than this. */
+export function leastPeriodMs(source: PowerSource): number {
+  return source.kind === 'pmic' ? pmicPeriodMs : Math.max(...source.rails.map(({ cycleMs }) => cycleMs))
+}
+
 /** The meters of a plan that read a source; rails beyond what one meter can hold go into the next. */
 export function metersOf(source: PowerSource, periodMs: number): PlanMeter[] {
   if (source.kind === 'pmic')

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { MeterSample } from '../../../src/measure/collect.ts'
 import { encodePlan } from '../../../src/measure/encode-plan.ts'
-import { energyPlan, energyWindows } from '../../../src/measure/energy-plan.ts'
+import { energyPlan, energyWindows, meterPeriodMs } from '../../../src/measure/energy-plan.ts'
 import { collect } from '../../../src/measure/collect.ts'
 import { expandedBounds, railAccuracy } from '../../../src/measure/power/accuracy.ts'
 import { studentT975 } from '../../../src/measure/power/mean-power.ts'
 import { largestGap, phasesIn, samplePeriodMs } from '../../../src/measure/power/period.ts'
 import type { Rail } from '../../../src/measure/power/rail.ts'
-import { metersOf, powerSeries } from '../../../src/measure/power/series.ts'
+import { leastPeriodMs, metersOf, powerSeries } from '../../../src/measure/power/series.ts'
 import type { PowerSource } from '../../../src/measure/power/source.ts'
 import type { RunnerEvent } from '../../../src/measure/plan.ts'
 import { rail } from './waveform.ts'
@@ -140,6 +140,28 @@ describe('the sampling period', () => {
         )
     }
     assert.ok(largestGap(phases(50 / 25)) === 1)
+  })
+
+  test('keeps out of step also where the sensor is slower than was asked for', () => {
+    const pmic: PowerSource = {
+      kind: 'pmic',
+      scope: 'pmic-rails',
+      command: '/usr/bin/vcgencmd',
+      name: 'PMIC rails',
+      covers: '',
+      limitMilliW: null,
+    }
+    // five inferences a second and the PMIC's five readings a second: always the same part of each
+    for (const [source, rateHz] of [
+      [pmic, 5],
+      [pmic, 10],
+      [sourceOf([{ ...rail('ina226'), cycleMs: 140 }]), 1000 / 140],
+    ] as const) {
+      const [meter] = metersOf(source, meterPeriodMs(20, [3e6], rateHz, leastPeriodMs(source)))
+      const gap = largestGap(phases((meter!.periodMs * rateHz) / 1000))
+      assert.ok(gap < 0.06, `${meter!.periodMs} ms at ${rateHz} Hz: ${gap}`)
+      assert.ok(meter!.periodMs >= leastPeriodMs(source))
+    }
   })
 
   test('phases are where in its inference a time falls', () => {
