@@ -115,7 +115,8 @@ function energy(limit: RelativeBudget, { a, b }: GateEvidence['passes'][number][
   if (a.value === null || b.value === null)
     return { state: 'unknown', text: a.reason ?? b.reason ?? 'Energy was not measured.' }
   const change = b.value / a.value - 1
-  const doubt = Math.hypot(a.uncertainty ?? 0, b.uncertainty ?? 0) / a.value
+  // of a quotient: A's doubt counts as often as B is larger than A
+  const doubt = Math.hypot(((a.uncertainty ?? 0) * b.value) / a.value, b.uncertainty ?? 0) / a.value
   const seen = `${signed(change)} ± ${percent(doubt)}.`
   if (!beyond(limit, change)) return { state: 'within', text: seen }
   const interval = { low: change - doubt, high: change + doubt }

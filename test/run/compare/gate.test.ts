@@ -97,6 +97,10 @@ describe('a limit of a comparison', () => {
     const given = evidence([slow, slowAgain])
     const passes = given.passes.map((pass) => ({ ...pass, energy: { ...pass.energy, b: vague } }))
     assert.equal(status('energy > +3%', { ...given, passes }), 'inconclusive')
+    // A's doubt of 60 % is one of 120 % in a change of 100 %
+    const wide = { a: { value: 2500, uncertainty: 1500, reason: null }, b: { value: 5000, reason: null } }
+    const doubtful = given.passes.map((pass) => ({ ...pass, energy: wide }))
+    assert.equal(status('energy > +3%', { ...given, passes: doubtful }), 'inconclusive')
   })
 
   test('of what was not measured is inconclusive, never kept', () => {
