@@ -73,6 +73,11 @@ export async function followRun(
         if (chunk.length > 0) onBytes(chunk)
         offset += chunk.length
         if (chunk.length < chunkBytes) break
+        // a board that writes faster than it is read is not read for ever
+        if (progress.signal.aborted || Date.now() >= endAt) {
+          status = null
+          break
+        }
       }
       if (status !== null)
         return {
