@@ -79,7 +79,7 @@ export async function rollbackRelease(
   throw new EdgewrightError('RELEASE_NOT_FOUND', why[word ?? ''] ?? `${device.name} did not roll back.`, {
     where: `${device.root}/releases/${printable(name)}`,
     saw: printable(word ?? 'no answer'),
-    hint: 'edgewright releases list --device shows what is there; an artifact can be deployed again.',
+    hint: 'edgewright releases list --device BOARD shows what is there; an artifact can be deployed again.',
   })
 }
 

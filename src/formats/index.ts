@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { EdgewrightError } from '../error.ts'
 import type { Model } from '../graph/types.ts'
 import { readKeras } from './keras/read.ts'
@@ -46,6 +48,15 @@ const conversions: Readonly<
  */
 export async function openModel(path: string, options: OpenOptions = {}): Promise<Model> {
   const format = recognizeFormat(path)
+  if (format === null && existsSync(join(path, 'manifest.json')))
+    throw new EdgewrightError(
+      'MODEL_FORMAT_UNSUPPORTED',
+      'This is a folder that compile made, not a network.',
+      {
+        where: path,
+        hint: 'Give the network that it was made from, or the model file in it.',
+      },
+    )
   if (format === null)
     throw new EdgewrightError('MODEL_FORMAT_UNKNOWN', 'The file is not a model that Edgewright knows.', {
       where: path,

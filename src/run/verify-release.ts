@@ -137,7 +137,7 @@ function notVerified(
     {
       where: device.name,
       saw: `${maxSteps.toFixed(1)} quantization steps apart${firstDivergence ? `: ${firstDivergence}` : ''}`,
-      hint: 'See edgewright explain ARTIFACT --device BOARD; --verify-steps N allows more, --no-verify asks for no proof.',
+      hint: 'edgewright explain MODEL --device BOARD names the operator where they part; --verify-steps N allows more, --no-verify asks for no proof.',
     },
   )
 }

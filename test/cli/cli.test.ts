@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -161,6 +161,14 @@ test('a value that begins with a minus sign is judged as a value', () => {
   const { status, stderr } = edgewright('compile', join(example, 'mnist.onnx'), '--max-drop', '-1%')
   assert.equal(status, 2)
   assert.match(stderr, /Not a share from 0 to 100 %: "-1%"/)
+})
+
+test('an artifact in place of a network is told from a damaged file', () => {
+  mkdirSync(join(folder, 'made'))
+  writeFileSync(join(folder, 'made', 'manifest.json'), '{}')
+  const { status, stderr } = edgewright('inspect', 'made')
+  assert.equal(status, 3)
+  assert.match(stderr, /MODEL_FORMAT_UNSUPPORTED: This is a folder that compile made/)
 })
 
 test('a lone minus sign is a value', () => {

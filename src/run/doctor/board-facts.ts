@@ -55,7 +55,7 @@ function disk({ freeDiskBytes }: DeviceFacts): Finding | null {
   return warning(
     'disk',
     `Only ${found}; the runner, a runtime library and a model take about ${diskNeededBytes / 1e6} MB.`,
-    'Free some, `edgewright releases prune --blobs`, or name another folder with --root.',
+    'Free some, `edgewright releases prune --device BOARD --blobs`, or name another folder with --root.',
   )
 }
 

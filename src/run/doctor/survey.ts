@@ -171,7 +171,7 @@ function leftovers(half: number, runs: number): Finding[] {
     warning(
       'leftovers',
       `There ${half + runs === 1 ? 'is' : 'are'} ${what.join(' and ')}: never used, they only take room.`,
-      'edgewright releases prune; edgewright bench … --attach RUN collects a run.',
+      'edgewright releases prune --device BOARD; edgewright bench … --attach RUN collects a run.',
     ),
   ]
 }
