@@ -72,6 +72,8 @@ export interface Collected {
 /** More than ten minutes of the fastest models; beyond it the answer is not believed. */
 const maxSamples = 50_000_000
 const maxOthers = 2_000_000
+/** Of names, messages and what commands printed: hours of a Raspberry Pi's PMIC are a tenth of it. */
+const maxCharacters = 128 * 2 ** 20
 
 /** Codes after which the runner goes on. */
 const harmless = new Set(['SENSORS', 'METERS'])
@@ -115,6 +117,12 @@ export function createCollector(): Collector {
   let ended = false
   let samples = 0
   let others = 0
+  let characters = 0
+
+  function heed(...texts: readonly string[]): void {
+    for (const text of texts) characters += text.length
+    if (characters > maxCharacters) throw contradiction(`more than ${maxCharacters} characters of text`)
+  }
 
   function artifact(id: string): OpenArtifact {
     const known = artifacts.get(id) ?? { loaded: null, firstNs: null }
@@ -173,6 +181,7 @@ export function createCollector(): Collector {
         case 'meter': {
           const { name, at, spent, values } = event
           step(event.step)
+          heed(name)
           samples += at.length
           if (samples > maxSamples) throw contradiction(`more than ${maxSamples} samples`)
           if (spent.length !== at.length || values.length !== at.length)
@@ -192,6 +201,7 @@ export function createCollector(): Collector {
         }
         case 'reading':
           step(event.step)
+          heed(event.name, event.text)
           meters.push({
             step: event.step,
             name: event.name,
@@ -202,9 +212,11 @@ export function createCollector(): Collector {
           })
           return
         case 'sensor':
+          heed(event.name)
           sensors.push({ name: event.name, tNs: event.t, value: event.value })
           return
         case 'operators':
+          heed(event.artifact, event.file)
           operators.push({ artifact: event.artifact, file: event.file })
           return
         case 'inferred':
@@ -220,6 +232,7 @@ export function createCollector(): Collector {
           memory.push({ tNs: event.t, peakRssBytes: event.peakRssBytes, rssBytes: event.rssBytes })
           return
         case 'error':
+          heed(event.code, event.message)
           complaints.push({ code: event.code, message: event.message })
           return
         case 'end':

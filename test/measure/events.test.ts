@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EdgewrightError } from '../../src/error.ts'
-import { collect } from '../../src/measure/collect.ts'
+import { collect, createCollector } from '../../src/measure/collect.ts'
+import type { RunnerEvent } from '../../src/measure/plan.ts'
 import { createEventParser, parseEvents } from '../../src/measure/events.ts'
 
 const hello = { seq: 0, t: 1, type: 'hello', runner: '0.1.0', pid: 5, schema: 1 }
@@ -111,6 +112,25 @@ test('refused from a board: a line that never ends, in bounded memory', () => {
   )
   assert.ok(parser.pendingBytes < 16 << 20)
 })
+
+for (const [what, line] of [
+  [
+    'readings of a command',
+    { type: 'reading', step: 0, name: 'pmic', at: 1, spent: 1, exit: 0, text: 'x'.repeat(16_384) },
+  ],
+  ['complaints', { type: 'error', code: 'METERS', message: 'x'.repeat(8192) }],
+  ['names of sensors', { type: 'sensor', name: 'x'.repeat(8192), value: 1 }],
+] as const)
+  test(`refused from a board: gigabytes of ${what}`, () => {
+    const collector = createCollector()
+    collector.add({ seq: 0, t: 1, type: 'step', index: 0, do: 'idle' })
+    assert.throws(
+      () => {
+        for (let seq = 1; seq < 100_000; seq++) collector.add({ seq, t: 1, ...line } as RunnerEvent)
+      },
+      { code: 'DEVICE_ANSWER_INVALID' },
+    )
+  })
 
 test('refused from a board: lines after the end, a step that begins twice', () => {
   assert.match(refused(encode({ seq: 0, t: 1, type: 'end' }, { seq: 1, t: 1, type: 'end' })), /after the end/)

@@ -49,14 +49,14 @@ export function stabilityOf(input: StabilityInput): Stability {
     temperature !== null && temperature.limitMilliC !== null && temperature.max >= temperature.limitMilliC
       ? `It reached ${celsius(temperature.max)}; from ${celsius(temperature.limitMilliC)} on the board slows itself.`
       : null
-  if (
-    hot &&
-    input.latency.some(({ state, slopePerMinute }) => state === 'drifting' && (slopePerMinute ?? 0) > 0)
+  const slowing = input.latency.find(
+    ({ state, slopePerMinute }) => state === 'drifting' && (slopePerMinute ?? 0) > 0,
   )
-    return { state: 'throttled', reason: `${hot} ${drifting!.sentence}` }
+  if (hot && slowing) return { state: 'throttled', reason: `${hot} ${slowing.sentence}` }
   if (drifting) return { state: 'drifting', reason: drifting.sentence }
   const unknown = input.latency.find(({ state }) => state === 'unknown')
-  if (input.latency.length === 0) return { state: 'unknown', reason: 'Nothing tells whether latency was steady.' }
+  if (input.latency.length === 0)
+    return { state: 'unknown', reason: 'Nothing tells whether latency was steady.' }
   if (unknown) return { state: 'unknown', reason: unknown.sentence }
   if (hot) return { state: 'unknown', reason: `${hot} Latency does not show it yet.` }
   const warmed = temperature !== null && temperature.end - temperature.start >= warmedMilliC

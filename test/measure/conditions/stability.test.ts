@@ -53,6 +53,13 @@ test('steady needs every witness clean', () => {
   assert.equal(stabilityOf({ ...calm, latency: [] }).state, 'unknown')
   assert.equal(stabilityOf({ ...calm, latency: [steady], temperature: hot }).state, 'unknown')
   assert.equal(stabilityOf({ ...calm, latency: [drifting], temperature: hot }).state, 'throttled')
+  const faster = { ...drifting, slopePerMinute: -0.1, sentence: 'It fell.' }
+  const both = stabilityOf({ ...calm, latency: [faster, drifting], temperature: hot })
+  assert.deepEqual(
+    [both.state, both.reason.endsWith('It rose.')],
+    ['throttled', true],
+    'what rose is the witness',
+  )
   const flagged = stabilityOf({
     ...calm,
     latency: [steady],
