@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { EdgewrightError } from '../../error.ts'
 import { baselineLevels, type BaselineLevels } from '../../measure/compare/against-baseline.ts'
+import { mostPairs } from '../../measure/compare/signed-rank.ts'
 import { baselineSchema, type ComparisonEnvironment, type ComparisonSide } from '../../store/comparison.ts'
 import { type RunDocument, runDocumentSchema } from '../../store/document.ts'
 
@@ -30,6 +31,9 @@ export async function openBaseline(
     const checked = baselineSchema.safeParse(parsed)
     if (!checked.success) throw invalid(path, firstIssue(checked.error))
     const { createdAt, environment, subject, blocks } = checked.data
+    for (const [metric, figures] of Object.entries(blocks))
+      if (figures && !(figures.length >= 1 && figures.length <= mostPairs))
+        throw invalid(path, `${figures.length} blocks of ${metric}`)
     return { path, createdAt, environment, side: subject, levels: baselineLevels(blocks) }
   }
   const checked = runDocumentSchema.safeParse(parsed)

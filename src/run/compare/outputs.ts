@@ -3,6 +3,7 @@ import { Agreement } from '../../data/metric.ts'
 import { iterate } from '../../data/iterate.ts'
 import { randomDataset } from '../../data/random.ts'
 import type { Sample } from '../../data/types.ts'
+import { EdgewrightError } from '../../error.ts'
 import { feedsOf } from '../../compile/quality.ts'
 import type { PlanStep } from '../../measure/plan.ts'
 import type { Progress } from '../../progress.ts'
@@ -196,7 +197,15 @@ function output(
 ): Tensor {
   const { dtype, shape, stored } = network.outputs[position]!
   const size = byteLength(dtype, shape)
-  const bytes = files.get(`${arm}-output-${position}.bin`)?.subarray(sample * size, (sample + 1) * size)
-  const tensor: Tensor = { dtype, shape, data: viewAs(dtype, bytes ?? new Uint8Array(size)) }
+  const name = `${arm}-output-${position}.bin`
+  const bytes = files.get(name)?.subarray(sample * size, (sample + 1) * size)
+  // nothing beside nothing would be identical
+  if (bytes?.length !== size)
+    throw new EdgewrightError('DEVICE_ANSWER_INVALID', 'The board did not give all outputs.', {
+      where: name,
+      saw: `${bytes?.length ?? 0} of ${size} bytes of sample ${sample}`,
+      hint: 'Run compare again; check that its disk is not full.',
+    })
+  const tensor: Tensor = { dtype, shape, data: viewAs(dtype, bytes) }
   return stored ? dequantizeTensor(tensor, stored) : tensor
 }

@@ -61,6 +61,12 @@ describe('a baseline', () => {
       ['list', '[]', /no object/],
       ['cut', JSON.stringify(baseline).slice(0, 200), /JSON/],
       ['blocks', { ...baseline, blocks: { p50: [-1], mean: [1], p90: null, p99: null } }, /blocks/],
+      ['none', { ...baseline, blocks: { p50: [], mean: [1], p90: null, p99: null } }, /0 blocks of p50/],
+      [
+        'many',
+        { ...baseline, blocks: { ...baseline.blocks, mean: Array(257).fill(1) } },
+        /257 blocks of mean/,
+      ],
       ['empty', {}, /schemaVersion|runId/],
     ] as const)
       await assert.rejects(openBaseline(write(`${name}.json`, content), wanted), invalid(saw), name)
