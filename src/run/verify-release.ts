@@ -49,7 +49,7 @@ export async function verifyRelease(
   progress.stage('verify', `${release.name} #${release.number} on ${board.device.name}`)
   const golden = goldenInputs(manifest)
   const files = new Map(
-    golden[0]!.map(({ name }, position) => [
+    golden[0]!.map((_, position) => [
       `input-${position}.bin`,
       Buffer.concat(golden.map((sample) => bytesOf(sample[position]!.tensor.data))),
     ]),
