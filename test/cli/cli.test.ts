@@ -177,10 +177,12 @@ test('a lone minus sign is a value', () => {
   assert.match(stderr, /RUN_NOT_FOUND/)
 })
 
-test('one thread count is asked of explain', () => {
-  const { status, stderr } = edgewright('explain', join(example, 'mnist.onnx'), '--threads', '1,2')
-  assert.equal(status, 2)
-  assert.match(stderr, /--threads/)
+test('one thread count is asked of explain and compare', () => {
+  for (const asked of [['explain'], ['compare', join(example, 'mnist.onnx')]]) {
+    const { status, stderr } = edgewright(...asked, join(example, 'mnist.onnx'), '--threads', '1,2')
+    assert.equal(status, 2)
+    assert.match(stderr, /One thread count is measured at a time[^]*saw: +1,2/)
+  }
 })
 
 test('--help of every command describes each option, and its examples are lines that can be typed', async () => {

@@ -1,4 +1,12 @@
-import { affinityOf, conditionsOf, energyOf, presetOf, recipeOf, shapesOf, threadsOf } from '../arguments.ts'
+import {
+  affinityOf,
+  conditionsOf,
+  energyOf,
+  presetOf,
+  recipeOf,
+  shapesOf,
+  threadCountOf,
+} from '../arguments.ts'
 import { type Arguments, type Command, flag, number, text, texts } from '../command.ts'
 import { connectionOf } from '../connection.ts'
 import { EdgewrightError, exitCodes, toEdgewrightError } from '../../error.ts'
@@ -34,7 +42,7 @@ export const compare: Command = {
     'block-seconds': { type: 'number', describe: 'Seconds that each network gets of a block' },
     band: { type: 'string', describe: 'What counts as no difference (default 1%)' },
     seed: { type: 'number', default: 1, describe: 'Draws the order of turns' },
-    threads: { type: 'number', default: 1, describe: 'Intra-op threads' },
+    threads: { type: 'string', describe: 'Intra-op threads (default 1)' },
     ...measured,
     ...conditionOptions,
     ...meterOptions,
@@ -84,7 +92,7 @@ export const compare: Command = {
       contest: contestOf(args),
       shapes: shapesOf(args),
       device,
-      threads: threadsOf(args)?.[0] ?? 1,
+      threads: threadCountOf(args),
       affinity: affinityOf(args),
       preset: comparePreset(args),
       blocks: number(args, 'blocks'),
