@@ -82,8 +82,8 @@ export async function readyBoard(
     // flags and temperatures of a minute ago are not those of the start
     if (waitedSeconds > 1) found = await survey(device, progress.signal, asked)
   }
-  if (zones.length > 0 && !first.has(device.name))
-    first.set(device.name, Math.max(...chipZones(found.zones).map(({ milliC }) => milliC)))
+  const temperatures = chipZones(found.zones).map(({ milliC }) => milliC)
+  if (temperatures.length > 0 && !first.has(device.name)) first.set(device.name, Math.max(...temperatures))
   return { ...sensorsAnd(found), choice, pins, pinned: isPinned(found, pins), waitedSeconds }
 }
 
