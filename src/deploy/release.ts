@@ -124,7 +124,7 @@ async function install(
 }
 
 /** Makes an installed release the one that applications open. RELEASE_NOT_FOUND where it is not whole on the board. */
-export async function commitRelease(
+async function commitRelease(
   device: Device,
   { name, number }: Pick<Release, 'name' | 'number'>,
 ): Promise<void> {
@@ -146,7 +146,7 @@ export async function commitRelease(
 }
 
 /** Records on the board what is known of a release; `edgewright releases list` shows it. */
-export async function markRelease(
+async function markRelease(
   device: Device,
   { name, number }: Pick<Release, 'name' | 'number'>,
   state: 'verified',

@@ -52,7 +52,8 @@ function key({ source, kind, counts, path }: ThrottleGauge): string {
 
 /**
  * The runner reads numbers in decimal and stops at the first letter; the kernel prints this file in hexadecimal. A letter
- * can only be the last digit, and all of them have bit 3, the soft temperature limit.
+ * as the last digit has bit 3, the soft temperature limit. One that begins with a letter (two flags or more since boot) is
+ * no number and gives no sample: what was raised then shows in the survey afterwards.
  */
 function kindsInSample(value: number): ThrottleKind[] {
   const bits = parseInt(String(value), 16)
