@@ -119,12 +119,18 @@ async function readStatus(connection: Connection, folder: string): Promise<Statu
   return { ended: 'killed', exitCode: null }
 }
 
-/** Whether the supervisor that recorded itself is there still: read as files, which starts no process on the board. */
+/**
+ * Whether the supervisor that recorded itself is there still, or the command that outlived it: read as files, which
+ * starts no process on the board.
+ */
 async function lives(connection: Connection, folder: string): Promise<boolean> {
-  const [pid, startTime] = ((await readSmall(connection, `${folder}/pid`)) ?? '').trim().split(' ')
-  if (pid === undefined || !/^\d{1,10}$/.test(pid)) return false
-  const stat = await readSmall(connection, `/proc/${pid}/stat`)
-  return stat !== null && startTimeOf(stat) === startTime
+  for (const file of ['pid', 'child']) {
+    const [pid, startTime] = ((await readSmall(connection, `${folder}/${file}`)) ?? '').trim().split(' ')
+    if (pid === undefined || !/^\d{1,10}$/.test(pid)) continue
+    const stat = await readSmall(connection, `/proc/${pid}/stat`)
+    if (stat !== null && startTimeOf(stat) === startTime) return true
+  }
+  return false
 }
 
 async function readEnd(connection: Connection, folder: string): Promise<string> {

@@ -52,10 +52,12 @@ export async function startRun(
       onWaiting:
         options.onWaiting ?? ((other) => progress.stage('wait', `${device.name} is held by ${other.holder}`)),
     }))
+  let made = false
   try {
     await remoteScript(device, 'making the run', makeScript, [device.root, request.id], {
       signal: progress.signal,
     })
+    made = true
     for (const [name, bytes] of request.files) await device.connection.uploadBytes(bytes, `${folder}/${name}`)
     const own = options.lock === undefined ? 'own' : 'lent'
     const args = [device.root, request.id, lock.token, own, supervisorScript, ...request.command]
@@ -69,6 +71,11 @@ export async function startRun(
         hint: 'Install util-linux or busybox setsid if runs end when the connection does.',
       })
   } catch (error) {
+    // cut in this moment it may have started all the same: a board that is free must be at rest
+    if (made) {
+      await abortRun(device, request.id).catch(() => {})
+      await cleanRun(device, request.id).catch(() => {})
+    }
     if (options.lock === undefined) await lock.release().catch(() => {})
     throw error
   }

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { acquireLock } from '../../src/deploy/lock.ts'
 import { abortRun, cleanRun, collectRun, followRun, runState, startRun } from '../../src/deploy/run.ts'
 import type { Device } from '../../src/deploy/types.ts'
+import { EdgewrightError } from '../../src/error.ts'
 import { silentProgress } from '../../src/progress.ts'
 import { openTestDevice } from './board.ts'
 import { killSessions, sshdMissing, startProxy, startSshd, type TestSshd } from './sshd.ts'
@@ -38,6 +39,38 @@ describe('detached runs', { skip: sshdMissing }, () => {
   after(async () => {
     await device?.connection.close()
     await sshd?.stop()
+  })
+
+  test('Ctrl-C in the moment of the start leaves no run on a board that is free', async () => {
+    const real = device.connection
+    const connection = new Proxy(real, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key)
+        if (typeof value !== 'function') return value
+        if (key !== 'script') return value.bind(target)
+        return async (...args: Parameters<typeof real.script>) => {
+          const answer = await real.script(...args)
+          if (args[0].includes('the supervisor did not start'))
+            throw new EdgewrightError('INTERRUPTED', 'Interrupted.')
+          return answer
+        }
+      },
+    })
+    await assert.rejects(start('cut-at-start', ['sleep', '60'], { ...device, connection }), {
+      code: 'INTERRUPTED',
+    })
+    const lock = await acquireLock(device, { holder: 'next', waitMs: 0 })
+    assert.equal((await runState(device, 'cut-at-start')).state, 'absent')
+    await lock.release()
+  })
+
+  test('a run of a name that is there already is left as it is', async () => {
+    await start('twice', count(2))
+    const before = collector()
+    await followRun(device, 'twice', before.push)
+    await assert.rejects(start('twice', count(2)))
+    assert.equal((await runState(device, 'twice')).state, 'exited')
+    await cleanRun(device, 'twice')
   })
 
   test('a run gives its events, exit code, standard error and files, and is cleaned', async () => {
@@ -148,7 +181,8 @@ describe('detached runs', { skip: sshdMissing }, () => {
   })
 
   test('a supervisor killed alone neither frees a board that is measured nor loses what is measured', async () => {
-    const command = 'for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.3; done'
+    // well beyond two looks at whether it lives
+    const command = 'for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 0.7; done'
     await start('orphan', ['sh', '-c', command])
     const folder = join(device.root, 'runs/orphan')
     while (!existsSync(join(folder, 'child'))) await new Promise((resolve) => setTimeout(resolve, 10))
