@@ -1,17 +1,23 @@
 import type { Latency } from '../store/document.ts'
 import { formatNs } from './format.ts'
 
-/** What stands under a row of percentiles, in one line: how sure the median is, what came before, what fell out of line. */
-export function latencyLine({ intervals, warmup, outliers, windows, steady }: Latency): string {
+/**
+ * What stands under a row of percentiles, in one line: how sure the median is, what came before, what fell out of line.
+ * `time` writes a time where plain units would mislead.
+ */
+export function latencyLine(
+  { intervals, warmup, outliers, windows, steady }: Latency,
+  time: (ns: number) => string = formatNs,
+): string {
   const parts: string[] = []
-  if (windows) parts.push(`median of ${windows.meanNs.length} windows ${formatNs(windows.medianNs)}`)
+  if (windows) parts.push(`median of ${windows.meanNs.length} windows ${time(windows.medianNs)}`)
   if (intervals)
     parts.push(
       intervals.p50
-        ? `p50 within ${formatNs(intervals.p50.lowNs)} to ${formatNs(intervals.p50.highNs)} (95 %)`
+        ? `p50 within ${time(intervals.p50.lowNs)} to ${time(intervals.p50.highNs)} (95 %)`
         : 'too few for an interval of p50',
     )
-  if (warmup) parts.push(`warm-up ${formatNs(warmup.meanNs)} (mean of ${warmup.count})${untilSteady(warmup)}`)
+  if (warmup) parts.push(`warm-up ${time(warmup.meanNs)} (mean of ${warmup.count})${untilSteady(warmup)}`)
   if (outliers) parts.push(outliersText(outliers))
   if (steady) parts.push(`${steady.state}: ${steady.sentence}`)
   return parts.join('; ')

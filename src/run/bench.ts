@@ -10,7 +10,7 @@ import { sensorPeriodMs } from '../measure/conditions/sensors.ts'
 import type { Preset } from '../measure/presets.ts'
 import { memoryPlan, standardPlan, type Subject as PlanSubject } from '../measure/standard-plan.ts'
 import type { Progress } from '../progress.ts'
-import { formatBytes, formatNs } from '../report/format.ts'
+import { formatBytes, formatNs, formatRatio, formatShare } from '../report/format.ts'
 import { latencyLine } from '../report/latency-lines.ts'
 import { conditionsText } from '../report/conditions-text.ts'
 import { energyCell, measuredText } from '../report/energy-text.ts'
@@ -243,19 +243,23 @@ export function describeBench(bench: Bench): string {
   const lines = [
     `${bench.subject.path} (${formatBytes(bench.subject.bytes)}) on ${bench.device} (${bench.profile}), ${bench.runtime.name} ${bench.runtime.version}`,
     ...(conditions.emulated
-      ? [`! ${conditions.emulated} emulates this board: these times are the emulator's, not a board's.`]
+      ? [
+          `! ${conditions.emulated} emulates this board: its times are no board's and stand as multiples of the median.`,
+        ]
       : []),
     'threads        p50        p90        p99       mean        min      first   count  peak memory',
   ]
-  const cell = (ns: number | null | undefined) =>
-    (ns === null || ns === undefined ? 'few' : formatNs(ns)).padStart(11)
   for (const { threads, latency, peakRssBytes } of bench.rows) {
+    const time = (ns: number) =>
+      conditions.emulated ? formatRatio(ns / (latency?.p50Ns || 1)) : formatNs(ns)
+    const cell = (ns: number | null | undefined) =>
+      (ns === null || ns === undefined ? 'few' : time(ns)).padStart(11)
     lines.push(
       latency
         ? `${String(threads).padStart(7)}${[latency.p50Ns, latency.p90Ns, latency.p99Ns, latency.meanNs, latency.minNs, latency.firstNs].map(cell).join('')}${String(latency.count).padStart(8)}  ${peakRssBytes === null ? 'unknown' : formatBytes(peakRssBytes)}`
         : `${String(threads).padStart(7)}  not measured`,
     )
-    if (latency) lines.push(`${' '.repeat(9)}${latencyLine(latency)}`)
+    if (latency) lines.push(`${' '.repeat(9)}${latencyLine(latency, time)}`)
   }
   lines.push(`conditions: ${conditionsText(conditions)}`)
   for (const { threads, energy } of bench.rows) {
@@ -276,8 +280,11 @@ export function describeBench(bench: Bench): string {
       '',
       `time by operator, ${threads === 1 ? '1 thread' : `${threads} threads`} (a session of its own, slower)`,
     )
-    for (const { operator, meanNs, calls } of operators)
-      lines.push(`  ${operator.padEnd(24)} ${formatNs(meanNs).padStart(10)}  ${calls} nodes`)
+    const wholeNs = operators.reduce((sum, { meanNs }) => sum + meanNs, 0)
+    for (const { operator, meanNs, calls } of operators) {
+      const time = conditions.emulated ? formatShare(meanNs / Math.max(1, wholeNs)) : formatNs(meanNs)
+      lines.push(`  ${operator.padEnd(24)} ${time.padStart(10)}  ${calls} nodes`)
+    }
   }
   return lines.join('\n')
 }
