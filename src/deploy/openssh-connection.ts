@@ -100,9 +100,15 @@ export class OpenSshConnection implements Connection {
   ): Promise<number> {
     const before = this.traffic.sentBytes
     const command = quoteCommand(['sh', '-c', 'exec cat >"$1"', 'sh', remotePath])
+    // a file that cannot be read to its end here must not pass for one that has arrived
+    let unread: Error | null = null
+    source.on('error', (error) => {
+      unread = error
+    })
     const options = { deadlineMs, signal, maxOutputBytes: 4096 }
     try {
       const result = await this.#run(command, `the upload of ${remotePath}`, source, options)
+      if (unread !== null) throw unread
       if (result.exitCode !== 0) throw writeFailed(this.label, remotePath, result.stderr)
     } finally {
       source.destroy()

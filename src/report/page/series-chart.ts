@@ -204,7 +204,7 @@ const drawSeries = `(() => {
         const last = index === panels.length - 1;
         const axis = { stroke: colour('quiet'), grid: { stroke: colour('line'), width: 1 }, ticks: { stroke: colour('line') }, font: '12px system-ui' };
         const body = panel.rows.filter((r) => !r.thin).map((r) => { const s = r.y.filter((v) => v != null).sort((a, b) => a - b); return s[Math.floor(s.length * 0.9)] || 0; }).reduce((a, b) => Math.max(a, b), 0) * 3;
-        const range = (u, low, high) => { if (low == null) return [0, 1]; const top = panel.title === 'Latency' ? Math.min(high, body) : high; const rim = Math.max((top - low) * 0.12, Math.abs(top) * 0.01, 1e-9); return [Math.max(0, low - rim), top + rim]; };
+        const range = (u, low, high) => { if (low == null) return [0, 1]; const top = panel.title === 'Latency' ? Math.min(high, body) : high; const rim = Math.max((top - low) * 0.12, Math.abs(top) * 0.01, 1e-9); return [panel.title === 'Temperature' ? low - rim : Math.max(0, low - rim), top + rim]; };
         const dashes = [undefined, [6, 3], [2, 3], [8, 3, 2, 3]];
         drawn.push(new uPlot({
           title: '', width: Math.max(280, box.clientWidth), height: panel.height + (last ? 30 : 0) + 26,
