@@ -108,8 +108,8 @@ export class OpenSshConnection implements Connection {
     const options = { deadlineMs, signal, maxOutputBytes: 4096 }
     try {
       const result = await this.#run(command, `the upload of ${remotePath}`, source, options)
-      if (unread !== null) throw unread
       if (result.exitCode !== 0) throw writeFailed(this.label, remotePath, result.stderr)
+      if (unread !== null) throw unread
     } finally {
       source.destroy()
     }
