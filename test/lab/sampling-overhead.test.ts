@@ -21,5 +21,7 @@ test('power sampled at 100 Hz changes the latency that is measured beside it by 
   t.diagnostic(JSON.stringify(overhead))
   assert.ok(overhead.samples > 40, 'it was sampled')
   assert.ok(Math.abs(overhead.p50Ratio - 1) < 0.01, `median: ${overhead.p50Ratio}`)
-  assert.ok(Math.abs(overhead.meanRatio - 1) < 0.01, `mean: ${overhead.meanRatio}`)
+  // one inference that the kernel held up moves a mean of so few: by how much, the same without sampling tells
+  const allowed = Math.max(0.01, Math.abs(overhead.controlRatio - 1))
+  assert.ok(Math.abs(overhead.meanRatio - 1) < allowed, `mean: ${overhead.meanRatio}`)
 })
