@@ -28,7 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
   quantize: ['graph'],
   execute: ['graph', 'formats', 'artifact', 'data'],
   targets: ['graph', 'formats', 'passes', 'quantize', 'artifact', 'profiles', 'runtimes'],
-  train: ['graph', 'formats', 'passes', 'quantize', 'execute'],
+  train: ['graph', 'formats', 'passes', 'quantize', 'execute', 'data'],
   profiles: ['artifact'],
   compile: [
     'graph',
@@ -46,7 +46,18 @@ const mayImport: Record<string, readonly string[]> = {
   measure: ['artifact', 'deploy', 'profiles'],
   store: ['artifact', 'deploy', 'measure', 'profiles'],
   report: ['artifact', 'deploy', 'measure', 'store', 'profiles'],
-  run: ['artifact', 'compile', 'data', 'execute', 'deploy', 'measure', 'store', 'report', 'profiles', 'runtimes'],
+  run: [
+    'artifact',
+    'compile',
+    'data',
+    'execute',
+    'deploy',
+    'measure',
+    'store',
+    'report',
+    'profiles',
+    'runtimes',
+  ],
 }
 
 interface Import {
