@@ -7,7 +7,7 @@ import { inferTypes } from '../graph/infer.ts'
 import type { Op, OpOf } from '../graph/ops.ts'
 import type { Constant, Graph, Node, TensorType } from '../graph/types.ts'
 import type { DType } from '../tensor.ts'
-import type { GradientRule } from './gradient.ts'
+import type { Backward } from './gradient.ts'
 
 /** An attribute of an ONNX operator that the IR lacks. */
 export type StockAttribute =
@@ -19,7 +19,7 @@ export type StockAttribute =
 /** A sub-graph that counts as one operator where gradients are taken. */
 export interface CustomGradient {
   readonly inputs: readonly string[]
-  readonly rule: GradientRule
+  rule(backward: Backward): readonly (string | null)[]
 }
 
 type Binary = OpOf<'Binary'>['fn']
@@ -81,7 +81,7 @@ export class GraphBuilder {
   }
 
   /** Gradients of `output` go to `inputs` as the rule says, whatever stands between. */
-  customGradient(output: string, inputs: readonly string[], rule: GradientRule): string {
+  customGradient(output: string, inputs: readonly string[], rule: CustomGradient['rule']): string {
     this.#custom.set(output, { inputs, rule })
     return output
   }

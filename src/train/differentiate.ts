@@ -83,13 +83,7 @@ function stepsTo(b: GraphBuilder, loss: string): Step[] {
 function stepOf(b: GraphBuilder, name: string): Step | null {
   const custom = b.customGradientOf(name)
   if (custom)
-    return {
-      name,
-      inputs: custom.inputs,
-      outputs: [name],
-      rule: (backward) =>
-        (custom.rule as (op: null, backward: Backward) => (string | null)[])(null, backward),
-    }
+    return { name, inputs: custom.inputs, outputs: [name], rule: (backward) => custom.rule(backward) }
   const node = b.editor.producer(name)
   return node && { name: node.name, inputs: node.inputs, outputs: node.outputs, rule: ruleOf(node) }
 }
