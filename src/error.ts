@@ -75,6 +75,8 @@ export const errorCatalogue = {
   ENGINE_FAILED: 'device',
   RELEASE_NOT_FOUND: 'input',
   BASELINE_INVALID: 'input',
+  /** A loss became infinite or no number. */
+  TRAINING_DIVERGED: 'input',
   RUN_NOT_FOUND: 'input',
   STORE_BROKEN: 'internal',
   // gates

@@ -15,8 +15,8 @@ export interface Progress {
   readonly signal: AbortSignal
   /** Names the step that now begins, e.g. `calibrate`. */
   stage(name: string, detail?: string): void
-  /** How far the current stage is; `total` 0 means unknown. */
-  tick(done: number, total: number, unit: string): void
+  /** How far the current stage is; `total` 0 means unknown. A note says how it goes: `loss 0.31`. */
+  tick(done: number, total: number, unit: string, note?: string): void
   warn(warning: Warning): void
 }
 

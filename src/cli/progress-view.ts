@@ -20,6 +20,8 @@ export function createProgressView(stream: WriteStream, signal: AbortSignal): Pr
   let stageStartMs = 0
   let drawnMs = 0
   let barShown = false
+  /** The stage's first tick: resumed work does not begin at 0. */
+  let startedAt: Start | undefined
 
   const clear = () => {
     if (barShown) stream.write('\r\x1b[2K')
@@ -38,22 +40,26 @@ export function createProgressView(stream: WriteStream, signal: AbortSignal): Pr
       endStage()
       stageName = detail ? `${name}: ${detail}` : name
       stageStartMs = drawnMs = performance.now()
+      startedAt = undefined
       if (animated) {
         stream.write(`\x1b[2m…\x1b[0m ${sanitize(stageName)}`)
         barShown = true
       } else stream.write(`- ${sanitize(stageName)}\n`)
     },
-    tick(done, total, unit) {
+    tick(done, total, unit, note = '') {
       const now = performance.now()
+      startedAt ??= { done, ms: now }
       if (now - drawnMs < (animated ? redrawMs : plainLineMs)) return
       drawnMs = now
       const amount = total > 0 ? `${count(done, unit)} of ${count(total, unit)}` : count(done, unit)
+      const left = total > 0 ? remaining(done, total, startedAt, now) : ''
+      const noted = note && `  ${note}`
       if (!animated) {
-        stream.write(`  ${sanitize(stageName)}  ${amount}\n`)
+        stream.write(sanitize(`  ${stageName}  ${amount}${noted}${note && left && `  ${left}`}`) + '\n')
         return
       }
-      const bar = total > 0 ? ` ${drawBar(done / total)} ${remaining(done, total, now - stageStartMs)}` : ''
-      stream.write(`\r\x1b[2K… ${sanitize(stageName)}  ${amount}${bar}`)
+      const bar = total > 0 ? ` ${drawBar(done / total)} ${left}` : ''
+      stream.write(`\r\x1b[2K… ${sanitize(stageName)}  ${amount}${bar}${sanitize(noted)}`)
       barShown = true
     },
     warn(warning) {
@@ -77,9 +83,15 @@ function drawBar(share: number): string {
   return `[${'='.repeat(full)}${' '.repeat(width - full)}]`
 }
 
-function remaining(done: number, total: number, elapsedMs: number): string {
-  if (done <= 0 || elapsedMs < 1_000) return ''
-  return `${seconds((elapsedMs / done) * Math.max(0, total - done))} left`
+interface Start {
+  readonly done: number
+  readonly ms: number
+}
+
+function remaining(done: number, total: number, start: Start, nowMs: number): string {
+  const elapsedMs = nowMs - start.ms
+  if (done <= start.done || elapsedMs < 1_000) return ''
+  return `${seconds((elapsedMs / (done - start.done)) * Math.max(0, total - done))} left`
 }
 
 function seconds(ms: number): string {
