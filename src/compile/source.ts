@@ -52,13 +52,7 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
     inferOpaque: inferOpaqueTypes,
     ...(request.signature === undefined ? {} : { signature: request.signature }),
   })
-  const [original] = model.graphs.values()
-  if (!original || model.graphs.size !== 1)
-    throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model has several signatures.', {
-      where: path,
-      saw: [...model.graphs.keys()].join(', '),
-      hint: 'Export the one that is to be deployed.',
-    })
+  const original = onlyGraph(model, path)
   const notes: Note[] = []
   progress.stage('rewrite', `${original.nodes.length} operators`)
   const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
@@ -72,6 +66,39 @@ export async function openSource(request: ModelRequest, progress: Progress): Pro
     notes,
     floatModel: await floatModelOf(path, request, model, original),
   }
+}
+
+/** A network that is in memory, cleaned as one that was read. @param name for artifacts and reports */
+export async function sourceOfModel(model: Model, name: string): Promise<Source> {
+  return sourceOfGraph(onlyGraph(model, name), model, name)
+}
+
+/** A graph that was made from a model's, as a source of its own: `floatModel` is the graph as a file. */
+export async function sourceOfGraph(original: Graph, model: Model, name: string): Promise<Source> {
+  const notes: Note[] = []
+  const graph = await runPasses(original, floatPasses(executeGraph), (note) => notes.push(note))
+  const floatModel = modelFileOf(original)
+  return {
+    path: name,
+    name: releasable(name),
+    bytes: floatModel.byteLength,
+    sha256: sha256(floatModel),
+    model,
+    original,
+    graph,
+    notes,
+    floatModel,
+  }
+}
+
+function onlyGraph(model: Model, where: string): Graph {
+  const [graph] = model.graphs.values()
+  if (graph && model.graphs.size === 1) return graph
+  throw new EdgewrightError('MODEL_FORMAT_UNSUPPORTED', 'The model has several signatures.', {
+    where,
+    saw: [...model.graphs.keys()].join(', '),
+    hint: 'Export the one that is to be deployed.',
+  })
 }
 
 /** tfjs calls every network model.json: its folder tells them apart. */

@@ -1,3 +1,4 @@
+import type { Node } from '../graph/types.ts'
 import type { GraphBuilder } from './builder.ts'
 
 /** What a loss is computed from: the forward pass as it stands in the program. */
@@ -141,12 +142,13 @@ export function weighted(terms: readonly { readonly loss: Loss; readonly weight:
 
 /** Class scores as [N, classes], before a Softmax that ends the network. */
 export function logitsOf(b: GraphBuilder, output: string, batchSize: number): string {
-  let name = output
-  for (let node = b.editor.producer(name); node; node = b.editor.producer(name)) {
-    const movesOnly = node.op.kind === 'Identity' || node.op.kind === 'Reshape'
-    if (!movesOnly && node.op.kind !== 'Softmax') break
-    name = node.inputs[0]!
-    if (node.op.kind === 'Softmax') return rows(b, name, batchSize)
+  for (let name: string | null | undefined = output; name; ) {
+    // fake quantization stands between a value and what is made of it
+    const custom = b.customGradientOf(name)
+    const node: Node | null = custom ? null : b.editor.producer(name)
+    if (node?.op.kind === 'Softmax') return rows(b, node.inputs[0]!, batchSize)
+    const movesOnly: boolean = node?.op.kind === 'Identity' || node?.op.kind === 'Reshape'
+    name = custom ? custom.inputs[0] : movesOnly ? node.inputs[0] : null
   }
   return rows(b, output, batchSize)
 }

@@ -1,0 +1,240 @@
+import { join } from 'node:path'
+import { classCountOf } from '../compile/samples.ts'
+import { sha256 } from '../digest.ts'
+import { EdgewrightError } from '../error.ts'
+import type { Graph } from '../graph/types.ts'
+import { bytesOf } from '../tensor.ts'
+import { parseAugment } from '../train/augment.ts'
+import { GraphBuilder } from '../train/builder.ts'
+import { closeNetwork } from '../train/close-network.ts'
+import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts'
+import { datasetBatches } from '../train/dataset-batches.ts'
+import { crossEntropy, distillLogits, logitsOf, type Loss, matchValue, weighted } from '../train/losses.ts'
+import type { Network, NetworkValues } from '../train/network.ts'
+import { openNetwork } from '../train/open-network.ts'
+import { adam, sgd } from '../train/optimizers.ts'
+import { buildProgram } from '../train/program.ts'
+import { parseSchedule } from '../train/schedules.ts'
+import { type EpochReport, train, type TrainingState } from '../train/train.ts'
+import type { TuneContext } from './context.ts'
+import type { TrainingChoices } from './request.ts'
+import { logitsValueOf, openTeacher, type TaughtValue, taughtBatches } from './teacher.ts'
+
+/** What a method trains with where the user says nothing. */
+export interface TrainingDefaults {
+  readonly epochs: number
+  readonly learningRate: number
+  readonly learnFrom: 'teacher' | 'labels'
+  readonly temperature: number
+  readonly batchSize?: number
+  readonly schedule?: string
+}
+
+/** Complete: goes into the report and the checkpoint. */
+export interface ResolvedTraining extends Required<Omit<TrainingChoices, 'batchNorm' | 'weightDecay'>> {
+  readonly weightDecay: number
+  readonly seed: number
+}
+
+export interface FineTuned {
+  readonly values: NetworkValues
+  readonly epochs: readonly EpochReport[]
+  readonly options: ResolvedTraining
+}
+
+export function resolveTraining(context: TuneContext, defaults: TrainingDefaults): ResolvedTraining {
+  const { training = {}, recipe } = context.request
+  const { indices } = context.training
+  return {
+    epochs: training.epochs ?? defaults.epochs,
+    batchSize: training.batchSize ?? Math.min(defaults.batchSize ?? 32, indices.length),
+    learningRate: training.learningRate ?? defaults.learningRate,
+    optimizer: training.optimizer ?? 'adam',
+    weightDecay: training.weightDecay ?? 0,
+    schedule: training.schedule ?? defaults.schedule ?? 'cosine,warmup=0.05',
+    augment: training.augment ?? 'none',
+    learnFrom: training.learnFrom ?? defaults.learnFrom,
+    temperature: training.temperature ?? defaults.temperature,
+    layers: training.layers ?? [],
+    threads: training.threads ?? 2,
+    seed: recipe.seed,
+  }
+}
+
+/**
+ * Trains an opened network on the samples of a tuning, towards the teacher's outputs, the labels, or both.
+ *
+ * @param name of the step, for progress and checkpoint
+ * @throws DATA_LABELS where labels are asked for and there are none, and what `train` throws
+ */
+export async function trainNetwork(
+  network: Network,
+  name: string,
+  options: ResolvedTraining,
+  context: TuneContext,
+  masks?: ReadonlyMap<string, Float32Array>,
+): Promise<FineTuned> {
+  const { dataset, indices } = context.training
+  const { progress } = context
+  const lessons = lessonsOf(network, options, context)
+  const program = buildProgram(network, {
+    loss: weighted(lessons.terms),
+    optimizer: options.optimizer === 'sgd' ? sgd(options) : adam(options),
+    clipNorm: 10,
+    ...(masks && { masked: [...masks.keys()] }),
+  })
+  const batches = datasetBatches(dataset, indices, {
+    batchSize: network.batchSize,
+    seed: options.seed,
+    shuffle: true,
+    ...(options.augment === 'none' ? {} : { augment: parseAugment(options.augment) }),
+  })
+  const teacher =
+    lessons.taught.length === 0
+      ? null
+      : await openTeacher(teacherGraph(context), network.batchSize, lessons.taught, options.threads)
+  const path = join(context.folder, `${name}.checkpoint`)
+  const digest = digestOf(network, options, context)
+  progress.stage(name, `${indices.length} samples, ${options.epochs} epochs of ${batches.steps} steps`)
+  try {
+    const trained = await train(
+      program,
+      teacher ? taughtBatches(batches, teacher) : batches,
+      {
+        epochs: options.epochs,
+        learningRate: options.learningRate,
+        schedule: parseSchedule(options.schedule),
+        threads: options.threads,
+        ...(masks && { masks }),
+        ...(await resumed(path, digest, program.state, context)),
+        checkpoint: {
+          everySteps: Math.max(1, Math.min(batches.steps, 200)),
+          save: (state) => saveState(path, digest, state, batches.steps),
+        },
+      },
+      progress,
+    )
+    return { values: trained.values, epochs: trained.epochs, options }
+  } finally {
+    await teacher?.close()
+  }
+}
+
+function teacherGraph({ teacher, original }: TuneContext): Graph {
+  return (teacher ?? original.source).original
+}
+
+interface Lessons {
+  readonly terms: readonly { readonly loss: Loss; readonly weight: number }[]
+  readonly taught: readonly TaughtValue[]
+}
+
+/** What the network is to learn: scores of classes by their logits, other outputs and inner values by their difference. */
+function lessonsOf(network: Network, options: ResolvedTraining, context: TuneContext): Lessons {
+  const { source } = context.original
+  const classes = classCountOf(source.original)
+  const { dataset } = context.training
+  const terms: { loss: Loss; weight: number }[] = []
+  const taught: TaughtValue[] = []
+  const labels = options.learnFrom !== 'teacher'
+  if (labels) {
+    if (classes === null || !dataset.labelled || dataset.task)
+      throw new EdgewrightError('DATA_LABELS', 'There are no class labels to learn from.', {
+        where: dataset.description,
+        saw: classes === null ? 'a network without class scores' : 'samples without labels',
+        hint: 'Learn from the float network instead: --learn-from teacher.',
+      })
+    terms.push({ loss: crossEntropy(), weight: 1 })
+  }
+  if (options.learnFrom !== 'labels') {
+    const teacher = teacherGraph(context)
+    requireLikeOutputs(source.original, teacher)
+    const b = new GraphBuilder(network.graph, network.customGradients)
+    network.outputs.forEach((output, position) => {
+      const theirs = teacher.outputs[position]!
+      if (classes !== null && position === 0) {
+        const shape = b.shape(logitsOf(b, output, network.batchSize))
+        taught.push({ value: logitsValueOf(teacher, theirs), name: output, shape })
+        terms.push({ loss: distillLogits({ temperature: options.temperature }), weight: 1 })
+      } else {
+        taught.push({ value: theirs, name: output, shape: b.shape(output) })
+        terms.push({ loss: matchValue({ value: output }), weight: 1 })
+      }
+    })
+    for (const layer of options.layers) {
+      requireLayer(layer, network.graph, teacher)
+      taught.push({ value: layer, name: layer, shape: b.shape(layer) })
+      terms.push({ loss: matchValue({ value: layer }), weight: 1 })
+    }
+  }
+  return { terms, taught }
+}
+
+function requireLikeOutputs(network: Graph, teacher: Graph): void {
+  const sizes = (graph: Graph) =>
+    graph.outputs.map((name) => graph.values.get(name)!.type.shape.slice(1).join('×'))
+  const [ours, theirs] = [sizes(network), sizes(teacher)]
+  if (ours.join() === theirs.join()) return
+  throw new EdgewrightError('MODEL_SHAPE_INVALID', 'The teacher gives other outputs than the network.', {
+    where: '--teacher',
+    saw: `${theirs.join(', ')} beside ${ours.join(', ')}`,
+    hint: 'Both must say the same: as many classes, in one order.',
+  })
+}
+
+function requireLayer(layer: string, network: Graph, teacher: Graph): void {
+  const missing = [
+    ['the network', network],
+    ['the teacher', teacher],
+  ] as const
+  for (const [who, graph] of missing)
+    if (!graph.values.has(layer))
+      throw new EdgewrightError('CONFIG_INVALID', `A layer to be matched is not in ${who}.`, {
+        where: '--match',
+        saw: layer,
+        hint: 'edgewright inspect lists the values of a network by name.',
+      })
+}
+
+async function resumed(
+  path: string,
+  digest: string,
+  state: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  { request }: TuneContext,
+): Promise<{ from?: TrainingState }> {
+  if (!request.resume) return {}
+  const found = await readCheckpoint(path, {
+    digest,
+    tensors: new Map(state.map(({ name, shape }) => [name, shape])),
+  })
+  return found ? { from: found } : {}
+}
+
+async function saveState(path: string, digest: string, state: TrainingState, steps: number): Promise<void> {
+  await writeCheckpoint(path, {
+    digest,
+    step: state.step,
+    epoch: Math.floor(state.step / steps),
+    tensors: state.tensors,
+  })
+}
+
+/** Whatever changes the weights that come out. */
+function digestOf(network: Network, options: ResolvedTraining, { training }: TuneContext): string {
+  const initial = network.parameters.map(({ name, initial }) => [name, sha256(bytesOf(initial))])
+  return sha256(JSON.stringify([initial, options, training.dataset.description, training.indices]))
+}
+
+/** `trainNetwork` on a float graph as it was read. @param masks by name of a parameter */
+export async function trainGraph(
+  graph: Graph,
+  name: string,
+  options: ResolvedTraining,
+  batchNorm: 'train' | 'frozen',
+  context: TuneContext,
+  masks?: ReadonlyMap<string, Float32Array>,
+): Promise<{ readonly graph: Graph; readonly epochs: readonly EpochReport[] }> {
+  const network = openNetwork(graph, { batchSize: options.batchSize, batchNorm })
+  const { values, epochs } = await trainNetwork(network, name, options, context, masks)
+  return { graph: closeNetwork(graph, network, values), epochs }
+}
