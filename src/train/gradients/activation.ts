@@ -14,7 +14,7 @@ export const activationGradients: GradientFamily<
   | 'Softmax'
   | 'LogSoftmax'
 > = {
-  Relu: { none: 'its rule is not written' },
+  Relu: (_, { b, outputs, gradients }) => [b.mul(gradients[0]!, b.mask('Greater', outputs[0]!, b.scalar(0)))],
   LeakyRelu: { none: 'its rule is not written' },
   PRelu: { none: 'its rule is not written' },
   Clip: { none: 'its rule is not written' },
@@ -24,6 +24,13 @@ export const activationGradients: GradientFamily<
   Tanh: { none: 'its rule is not written' },
   Elu: { none: 'its rule is not written' },
   Gelu: { none: 'its rule is not written' },
-  Softmax: { none: 'its rule is not written' },
-  LogSoftmax: { none: 'its rule is not written' },
+  Softmax: (op, { b, outputs, gradients }) => {
+    const weighted = b.mul(gradients[0]!, outputs[0]!)
+    return [b.sub(weighted, b.mul(outputs[0]!, b.reduce('Sum', weighted, [op.axis], true)))]
+  },
+  LogSoftmax: (op, { b, outputs, gradients }) => {
+    const dy = gradients[0]!
+    const total = b.reduce('Sum', dy, [op.axis], true)
+    return [b.sub(dy, b.mul(b.unary('Exp', outputs[0]!), total))]
+  },
 }

@@ -18,9 +18,14 @@ export const movementGradients: GradientFamily<
   Split: { none: 'its rule is not written' },
   Slice: { none: 'its rule is not written' },
   Gather: { none: 'its rule is not written' },
-  Reshape: { none: 'its rule is not written' },
-  Transpose: { none: 'its rule is not written' },
-  Expand: { none: 'its rule is not written' },
+  Reshape: (_, { b, inputs, gradients }) => [b.reshape(gradients[0]!, b.shape(inputs[0]!))],
+  Transpose: (op, { b, gradients }) => [
+    b.transpose(
+      gradients[0]!,
+      op.perm.map((_, axis) => op.perm.indexOf(axis)),
+    ),
+  ],
+  Expand: (_, { b, inputs, gradients }) => [b.unbroadcast(gradients[0]!, b.shape(inputs[0]!))],
   Tile: { none: 'its rule is not written' },
   Pad: { none: 'its rule is not written' },
   Resize: { none: 'its rule is not written' },

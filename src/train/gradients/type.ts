@@ -1,8 +1,8 @@
 import type { GradientFamily } from '../gradient.ts'
 
 export const typeGradients: GradientFamily<'Cast' | 'Identity' | 'Convert' | 'Opaque'> = {
-  Cast: { none: 'its rule is not written' },
-  Identity: { none: 'its rule is not written' },
+  Cast: (_, { b, gradients, inputs }) => [b.isFloat(inputs[0]!) ? gradients[0]! : null],
+  Identity: (_, { gradients }) => [gradients[0]!],
   Convert: { none: 'its rule is not written' },
   Opaque: { none: 'its rule is not written' },
 }
