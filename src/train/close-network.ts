@@ -4,6 +4,7 @@ import type { Graph } from '../graph/types.ts'
 import type { Network, NetworkValues } from './network.ts'
 import { viewsOf } from './open-network.ts'
 import { returnElements, traceLayout } from './traced-layout.ts'
+import { unshareConstants } from './unshare-constants.ts'
 
 /**
  * The graph that a network was opened from, in its own layout, batch and names, with the values of training in the
@@ -14,14 +15,14 @@ import { returnElements, traceLayout } from './traced-layout.ts'
  * @throws INTERNAL where a value has another size than its parameter
  */
 export function closeNetwork(original: Graph, network: Network, values: NetworkValues): Graph {
-  const traced = traceLayout(original, network.batchSize)
-  const restored = new Map(original.values)
+  const own = unshareConstants(original)
+  const traced = traceLayout(own, network.batchSize)
+  const restored = new Map(own.values)
   for (const { name } of [...network.parameters, ...network.statistics]) {
     const numbers = values.get(name)
-    const value = original.values.get(name)
-    const constants = traced.constants.get(name)
-    if (!numbers || !value?.constant || !constants) continue
-    const { primary } = viewsOf(constants, name)
+    const value = own.values.get(name)
+    const primary = viewsOf(traced, name)?.primary
+    if (!numbers || !value?.constant || !primary) continue
     if (numbers.length !== primary.elements.length)
       throw new EdgewrightError(
         'INTERNAL',
@@ -34,5 +35,5 @@ export function closeNetwork(original: Graph, network: Network, values: NetworkV
     const constant = constantOf('float32', value.type.shape, returnElements(numbers, primary))
     restored.set(name, { ...value, constant })
   }
-  return { ...original, values: restored }
+  return { ...own, values: restored }
 }

@@ -2,11 +2,19 @@ import { EdgewrightError } from '../error.ts'
 import { tensorOf } from '../graph/constant.ts'
 import type { Graph } from '../graph/types.ts'
 import { GraphBuilder } from './builder.ts'
+import { type RunningStatisticsOptions, trainBatchNorm } from './batch-norm.ts'
 import type { Network, Parameter } from './network.ts'
-import { type LearnedConstant, learnedConstants } from './trainable.ts'
-import { inSourceOrder, placeElements, type TracedConstant, traceLayout } from './traced-layout.ts'
+import { learnedConstants } from './trainable.ts'
+import { unshareConstants } from './unshare-constants.ts'
+import {
+  inSourceOrder,
+  placeElements,
+  type TracedConstant,
+  type TracedGraph,
+  traceLayout,
+} from './traced-layout.ts'
 
-export interface OpenNetworkOptions {
+export interface OpenNetworkOptions extends RunningStatisticsOptions {
   /** Samples of a training step. */
   readonly batchSize: number
   /**
@@ -29,33 +37,82 @@ export interface OpenNetworkOptions {
 export function openNetwork(graph: Graph, options: OpenNetworkOptions): Network {
   const { batchSize, trainable = () => true } = options
   requireFloat(graph)
-  const learned = learnedConstants(graph)
-  const traced = traceLayout(graph, batchSize)
-  const taken = [...learned.values()].filter(({ name }) => traced.constants.has(name))
-  if (!taken.some(({ name }) => trainable(name))) throw nothingToTrain(graph, taken)
-  const views = taken.map(({ name }) => ({ name, ...viewsOf(traced.constants.get(name)!, name) }))
+  const own = unshareConstants(graph)
+  const traced = traceLayout(own, batchSize)
+  const learned = learnedConstants(own)
+  const parameters = [...learned.values()].flatMap(({ name, decay }): Parameter[] => {
+    const placed = placedConstant(own, traced, name)
+    return placed ? [{ ...placed, trainable: trainable(name), decay }] : []
+  })
+  if (!parameters.some((parameter) => parameter.trainable)) throw nothingToTrain(own, parameters)
+  const kept = options.batchNorm === 'train' ? statisticsOf(own, learned) : []
+  const running = kept.flatMap((name) => placedConstant(own, traced, name) ?? [])
+  const views = [...parameters, ...running].map(({ name }) => ({ name, ...viewsOf(traced, name)! }))
   const b = new GraphBuilder(withInputs(traced.graph, views))
   for (const { name, primary, others } of views)
     for (const other of others) b.editor.redirect(other.name, derived(b, name, primary, other))
-  const parameters = views.map(({ name, primary }): Parameter => {
-    const numbers = tensorOf(graph.values.get(name)!.constant!).data as Float32Array
-    return {
-      name,
-      shape: primary.shape,
-      initial: placeElements(numbers, primary),
-      trainable: trainable(name),
-      decay: learned.get(name)!.decay,
-    }
-  })
+  const next = trainAll(b, new Set(running.map(({ name }) => name)), options)
+  const statistics = running.map((statistic) => ({ ...statistic, next: next.get(statistic.name)! }))
   return {
-    graph: b.finish(graph.outputs),
+    graph: b.finish([...graph.outputs, ...statistics.map((statistic) => statistic.next)]),
     batchSize,
     inputs: graph.inputs,
     outputs: graph.outputs,
     parameters,
-    statistics: [],
+    statistics,
     customGradients: b.customGradients,
   }
+}
+
+/** A constant as it stands in the graph for training; null where nothing there needs it. */
+function placedConstant(graph: Graph, traced: TracedGraph, name: string) {
+  const primary = viewsOf(traced, name)?.primary
+  if (!primary) return null
+  const numbers = tensorOf(graph.values.get(name)!.constant!).data as Float32Array
+  return { name, shape: primary.shape, initial: placeElements(numbers, primary) }
+}
+
+/** Constants that are the running statistics of batch normalizations, and nothing else. */
+function statisticsOf(graph: Graph, learned: ReadonlyMap<string, unknown>): string[] {
+  const names = graph.nodes.flatMap(({ op, inputs }) =>
+    op.kind === 'BatchNormalization' ? [inputs[3]!, inputs[4]!] : [],
+  )
+  return [...new Set(names)].filter(
+    (name) => graph.values.get(name)!.constant?.dtype === 'float32' && !learned.has(name),
+  )
+}
+
+/**
+ * Puts all batch normalizations whose statistics are kept into their training form. A layer that is applied several
+ * times moves its statistics each time.
+ * @returns by statistic, the value that it has after the step
+ */
+function trainAll(
+  b: GraphBuilder,
+  kept: ReadonlySet<string>,
+  options: OpenNetworkOptions,
+): ReadonlyMap<string, string> {
+  const next = new Map([...kept].map((name) => [name, name]))
+  for (const node of b.editor.nodes) {
+    if (node.op.kind !== 'BatchNormalization') continue
+    const [mean, variance] = [node.inputs[3]!, node.inputs[4]!]
+    if (!kept.has(mean) || !kept.has(variance)) continue
+    const running = { mean: next.get(mean)!, variance: next.get(variance)! }
+    const moved = trainBatchNorm(b, node, running, options)
+    next.set(mean, moved.mean)
+    next.set(variance, moved.variance)
+  }
+  for (const [name, after] of next) if (name === after) throw entangledStatistics(name)
+  return next
+}
+
+/** Half of its statistics is computed, or a layer has them in several orders. */
+function entangledStatistics(where: string): EdgewrightError {
+  return new EdgewrightError(
+    'OPERATOR_UNSUPPORTED',
+    'A batch normalization cannot train: its statistics are not constants of its own.',
+    { where, hint: 'Train with frozen batch normalization.' },
+  )
 }
 
 interface Views {
@@ -65,10 +122,11 @@ interface Views {
   readonly others: readonly TracedConstant[]
 }
 
-/** Which of the forms of a constant is the parameter: one that kept the name, so that it stays free for it. */
-export function viewsOf(constants: readonly TracedConstant[], name: string): Views {
-  const primary = constants.find((constant) => constant.name === name) ?? constants[0]!
-  return { primary, others: constants.filter((constant) => constant !== primary) }
+/** The forms of a constant: one that kept its name is the parameter, so that the name is free for it. */
+export function viewsOf({ constants }: TracedGraph, name: string): Views | null {
+  const forms = constants.get(name) ?? []
+  const primary = forms.find((form) => form.name === name) ?? forms[0]
+  return primary ? { primary, others: forms.filter((form) => form !== primary) } : null
 }
 
 /** Constants become inputs under the names that they have in the file. */
@@ -121,9 +179,12 @@ function requireFloat(graph: Graph): void {
   )
 }
 
-function nothingToTrain(graph: Graph, taken: readonly LearnedConstant[]): EdgewrightError {
+function nothingToTrain(graph: Graph, parameters: readonly Parameter[]): EdgewrightError {
   return new EdgewrightError('GRAPH_INVALID', 'Nothing in the network can be trained.', {
     where: graph.name,
-    saw: taken.length > 0 ? `all ${taken.length} parameters are held fixed` : 'no layer with float32 weights',
+    saw:
+      parameters.length > 0
+        ? `all ${parameters.length} parameters are held fixed`
+        : 'no layer with float32 weights',
   })
 }

@@ -70,7 +70,8 @@ class Rebatching {
 
   #follow(node: Node): void {
     const inputs = node.inputs.map((name) => (name === null ? null : (this.#axes.get(name) ?? null)))
-    if (inputs.every((axis) => axis === null)) return
+    const captures = node.op.kind === 'Opaque' ? node.op.captures : []
+    if (inputs.every((axis) => axis === null) && !captures.some((name) => this.#axes.has(name))) return
     const followed = followBatch(this.#contextOf(node, inputs))
     if (typeof followed === 'string') throw refused(node, followed)
     const repeated = this.#repeated(node, followed)

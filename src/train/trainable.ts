@@ -42,9 +42,6 @@ export function learnedConstants(graph: Graph): ReadonlyMap<string, LearnedConst
   return found
 }
 
-/** Running means and variances of batch normalizations, by position of the operand. */
-export const runningStatistics = { mean: 3, variance: 4 } as const
-
 type Role = 'kernel' | 'other'
 
 function learnedOperands(
