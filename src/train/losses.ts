@@ -148,7 +148,7 @@ export function logitsOf(b: GraphBuilder, output: string, batchSize: number): st
     const node: Node | null = custom ? null : b.editor.producer(name)
     if (node?.op.kind === 'Softmax') return rows(b, node.inputs[0]!, batchSize)
     const movesOnly: boolean = node?.op.kind === 'Identity' || node?.op.kind === 'Reshape'
-    name = custom ? custom.inputs[0] : movesOnly ? node.inputs[0] : null
+    name = custom ? custom.inputs[0] : movesOnly ? node!.inputs[0] : null
   }
   return rows(b, output, batchSize)
 }
