@@ -58,6 +58,25 @@ const mayImport: Record<string, readonly string[]> = {
     'profiles',
     'runtimes',
   ],
+  tune: [
+    'artifact',
+    'compile',
+    'data',
+    'execute',
+    'deploy',
+    'formats',
+    'graph',
+    'measure',
+    'passes',
+    'profiles',
+    'quantize',
+    'report',
+    'run',
+    'runtimes',
+    'store',
+    'targets',
+    'train',
+  ],
 }
 
 interface Import {

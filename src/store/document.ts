@@ -112,7 +112,7 @@ const paritySchema = z
 
 const sensorSchema = z.object({ start: z.number(), end: z.number(), min: z.number(), max: z.number() })
 
-const conditionsSchema = z
+export const conditionsSchema = z
   .object({
     preset: z.string(),
     startedAt: z.string(),
