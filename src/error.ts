@@ -77,6 +77,8 @@ export const errorCatalogue = {
   BASELINE_INVALID: 'input',
   /** A loss became infinite or no number. */
   TRAINING_DIVERGED: 'input',
+  /** A checkpoint is damaged, or of another training. */
+  CHECKPOINT_INVALID: 'input',
   RUN_NOT_FOUND: 'input',
   STORE_BROKEN: 'internal',
   // gates

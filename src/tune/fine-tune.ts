@@ -87,7 +87,9 @@ export async function trainNetwork(
     batchSize: network.batchSize,
     seed: options.seed,
     shuffle: true,
-    ...(options.augment === 'none' ? {} : { augment: parseAugment(options.augment) }),
+    ...(options.augment === 'none'
+      ? {}
+      : { augment: parseAugment(options.augment, dataset.preprocessing.layout) }),
   })
   const teacher =
     lessons.taught.length === 0
