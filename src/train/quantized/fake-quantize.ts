@@ -1,0 +1,85 @@
+import { constantOf } from '../../graph/constant.ts'
+import type { GraphBuilder } from '../builder.ts'
+import type { Backward } from '../gradient.ts'
+import type { Grid } from './grid.ts'
+
+/** A grid whose scale may be a value of the program. */
+export interface FakeGrid {
+  readonly lowest: number
+  readonly highest: number
+  /** Of the grid as it is now; where `parameter` is null it stays. */
+  readonly scale: number
+  /** A scalar of the program, above 0; null where the scale is not learned. */
+  readonly parameter: string | null
+}
+
+/**
+ * Rounds to the nearest number of a grid, halves to even, and saturates: what QuantizeLinear and DequantizeLinear do one
+ * after the other. The gradient goes through where nothing saturates (straight-through estimator, Bengio et al. 2013), and
+ * to a learned scale as in LSQ (Esser et al. 2020, equation 3), times 1 / √(n · highest) with n the values of one sample.
+ *
+ * @param samples of the batch, the first axis of x
+ * @returns the value that is made; it has a custom gradient by x and the scale
+ */
+export function fakeQuantize(
+  b: GraphBuilder,
+  x: string,
+  grid: FakeGrid,
+  samples: number,
+  output?: string,
+): string {
+  const { lowest, highest, parameter } = grid
+  const scale = parameter ?? b.scalar(grid.scale)
+  const rounded = hasStoredType(grid) ? byStoredType(b, x, scale, grid) : byArithmetic(b, x, scale, grid)
+  if (output !== undefined) b.editor.updateNode(b.editor.producer(rounded)!, { outputs: [output] })
+  const made = output ?? rounded
+  return b.customGradient(made, parameter === null ? [x] : [x, parameter], (backward) => {
+    const { gradients, wants } = backward
+    const gradient = gradients[0]!
+    const inside = insideOf(backward.b, x, grid)
+    const dx = backward.b.mul(gradient, inside)
+    if (parameter === null) return [dx]
+    const count = b.shape(x).reduce((product, size) => product * size, 1) / samples
+    const share = 1 / Math.sqrt(count * Math.max(1, highest, -lowest))
+    return [dx, wants(1) ? scaleGradient(backward, { x, made, dx, scale, share }) : null]
+  })
+}
+
+/** 8-bit grids whose integers a stock operator stores. */
+function hasStoredType({ lowest, highest }: FakeGrid): boolean {
+  return highest - lowest === 255
+}
+
+function byStoredType(b: GraphBuilder, x: string, scale: string, { lowest }: FakeGrid): string {
+  const zeroPoint = b.constant(constantOf('uint8', [], Uint8Array.of(-lowest)), 'zero_point')
+  const shape = b.shape(x)
+  const [stored] = b.stock('QuantizeLinear', [x, scale, zeroPoint], [{ shape, dtype: 'uint8' }])
+  return b.stock('DequantizeLinear', [stored!, scale, zeroPoint], [{ shape }])[0]!
+}
+
+function byArithmetic(b: GraphBuilder, x: string, scale: string, { lowest, highest }: FakeGrid): string {
+  const steps = b.unary('Round', b.div(x, scale))
+  return b.mul(b.clip(steps, lowest, highest), scale)
+}
+
+/** 1 between the ends of the grid, ends included, else 0. */
+function insideOf(b: GraphBuilder, x: string, { lowest, highest, scale, parameter }: FakeGrid): string {
+  const clipped =
+    parameter === null
+      ? b.clip(x, Math.fround(lowest * scale), Math.fround(highest * scale))
+      : b.binary(
+          'Min',
+          b.binary('Max', x, b.mul(parameter, b.scalar(lowest))),
+          b.mul(parameter, b.scalar(highest)),
+        )
+  return b.mask('Equal', clipped, x)
+}
+
+/** Σ over what is inside of (x̂ − x) / s · g, over what is not of its end in steps · g: both are (x̂ − inside · x) / s · g. */
+function scaleGradient(
+  { b, gradients }: Backward,
+  { x, made, dx, scale, share }: { x: string; made: string; dx: string; scale: string; share: number },
+): string {
+  const sum = b.sub(b.reduceAll('Sum', b.mul(gradients[0]!, made)), b.reduceAll('Sum', b.mul(dx, x)))
+  return b.reshape(b.mul(b.div(sum, scale), b.scalar(share)), b.shape(scale))
+}
