@@ -47,6 +47,7 @@ class Rebatching {
   readonly #from: number
   readonly #to: number
   readonly #axes = new Map<string, BatchAxis>()
+  readonly #repetitions = new Set<string>()
 
   constructor(graph: Graph, from: number, to: number) {
     this.#graph = graph
@@ -62,9 +63,10 @@ class Rebatching {
       this.#axes.set(name, { axis: 0, inner: 1 })
       this.#editor.retype(name, { ...type, shape: type.shape.with(0, this.#to) })
     }
-    for (const node of this.#graph.nodes) if (!this.#repeatAgain(node)) this.#follow(node)
+    // with one sample nothing is repeated
+    for (const node of this.#graph.nodes) if (this.#from === 1 || !this.#repeatAgain(node)) this.#follow(node)
     this.#requireRows()
-    if (this.#to === 1) this.#withoutRepetitions()
+    if (this.#to === 1 && this.#from > 1) this.#withoutRepetitions()
     return this.#editor.finish()
   }
 
@@ -73,7 +75,7 @@ class Rebatching {
     const captures = node.op.kind === 'Opaque' ? node.op.captures : []
     if (inputs.every((axis) => axis === null) && !captures.some((name) => this.#axes.has(name))) return
     const followed = followBatch(this.#contextOf(node, inputs))
-    if (typeof followed === 'string') throw refused(node, followed)
+    if (typeof followed === 'string') throw refused(node, followed, this.#from)
     const repeated = this.#repeated(node, followed)
     const operands = repeated.map((name) => (name === null ? null : { type: this.#editor.type(name) }))
     const op = followed.op ?? node.op
@@ -88,7 +90,7 @@ class Rebatching {
 
   /** A constant that an earlier change of the batch repeated. */
   #repeatAgain(node: Node): boolean {
-    const axis = repeatedAlong(node)
+    const axis = repeatedAlong(node, this.#from)
     if (axis === null) return false
     const [x, output] = [node.inputs[0]!, node.outputs[0]!]
     const type = this.#editor.type(x)
@@ -121,24 +123,24 @@ class Rebatching {
 
   #tile(name: string, { axis }: Repeat): string {
     const made = `${name}${repeatedName}${axis}`
-    return this.#editor.producer(made) ? made : this.#addTile(made, name, axis)
-  }
-
-  #addTile(made: string, x: string, axis: number): string {
-    const type = this.#editor.type(x)
+    if (this.#repetitions.has(made)) return made
+    this.#repetitions.add(made)
+    const type = this.#editor.type(name)
     const repeats = type.shape.map((_, at) => (at === axis ? this.#to : 1))
-    const output = {
+    const shape = type.shape.with(axis, type.shape[axis]! * this.#to)
+    this.#editor.addNode({
       name: made,
-      type: { ...type, shape: type.shape.with(axis, type.shape[axis]! * this.#to) },
-    }
-    this.#editor.addNode({ name: made, op: { kind: 'Tile', repeats }, inputs: [x], outputs: [output] })
+      op: { kind: 'Tile', repeats },
+      inputs: [name],
+      outputs: [{ name: made, type: { ...type, shape } }],
+    })
     return made
   }
 
   /** For one sample nothing is repeated. */
   #withoutRepetitions(): void {
     for (const node of this.#editor.nodes) {
-      if (repeatedAlong(node) === null) continue
+      if (repeatedAlong(node, 1) === null) continue
       this.#editor.removeNode(node)
       this.#editor.redirect(node.outputs[0]!, node.inputs[0]!)
     }
@@ -151,7 +153,11 @@ class Rebatching {
       throw new EdgewrightError(
         'OPERATOR_UNSUPPORTED',
         'An output of the network does not have the samples as its first axis.',
-        { where: name, saw: `[${this.#graph.values.get(name)!.type.shape.join(', ')}]`, hint },
+        {
+          where: name,
+          saw: `[${this.#graph.values.get(name)!.type.shape.join(', ')}]`,
+          hint: hint(this.#from),
+        },
       )
     }
   }
@@ -159,22 +165,25 @@ class Rebatching {
 
 const repeatedName = '_for_each_sample_'
 
-/** The axis along which a node that `rebatch` made repeats a constant; null for any other node. */
-function repeatedAlong({ op, name, inputs }: Node): number | null {
-  const made = `${inputs[0]}${repeatedName}`
-  return op.kind === 'Tile' && name.startsWith(made) ? Number(name.slice(made.length)) : null
+/** The axis along which a node that `rebatch` made repeats a constant for a batch; null for any other node. */
+function repeatedAlong({ op, name, inputs }: Node, batch: number): number | null {
+  if (op.kind !== 'Tile') return null
+  const axis = op.repeats.findIndex((_, at) => name === `${inputs[0]}${repeatedName}${at}`)
+  return axis >= 0 && op.repeats.every((times, at) => times === (at === axis ? batch : 1)) ? axis : null
 }
 
-const hint = 'Train it with batch 1.'
-
-function refused(node: Node, reason: string): EdgewrightError {
+function refused(node: Node, reason: string, batch: number): EdgewrightError {
   return new EdgewrightError(
     'OPERATOR_UNSUPPORTED',
-    'The network cannot take several samples at a time: an operator mixes them.',
+    'The network cannot take another number of samples at a time: an operator mixes them.',
     {
       where: node.source?.name || node.name,
       saw: `${node.op.kind === 'Opaque' ? node.op.opType : node.op.kind}: ${reason}`,
-      hint,
+      hint: hint(batch),
     },
   )
+}
+
+function hint(batch: number): string {
+  return `Train it with batch ${batch}.`
 }
