@@ -95,8 +95,10 @@ function weightScale(
   const most = detached(b, onGrid(b.binary('Max', free, least)))
   if (limitScale === null) return most
   const smaller = bounded(b, limitScale, least, most)
-  if (numerics.scaleGrid === null) return smaller
-  return b.customGradient(roundedUpToFloat16(b, smaller), [smaller], ({ gradients }) => [gradients[0]!])
+  const limit = b.scalar(numerics.limit)
+  // only a scale that some largest weight gives can be asked of the target
+  const reachable = b.div(b.mul(smaller, limit), limit)
+  return b.customGradient(onGrid(reachable), [smaller], ({ gradients }) => [gradients[0]!])
 }
 
 /** The scale below which |b| / (s_in · s_w) would leave 2^30. */

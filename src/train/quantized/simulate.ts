@@ -55,6 +55,8 @@ export interface Simulation {
     { readonly start: Float32Array; readonly parameter: string | null }
   >
   readonly target: QuantizationTarget
+  /** That of a class in training, before its scale is learned: another where activations have fewer bits. */
+  gridOf(one: ScaleClass): Grid
   /** False where other widths than the target's were asked for: no artifact computes so. */
   readonly deployable: boolean
 }
@@ -149,8 +151,13 @@ export function simulateQuantization(
     scales: scales.learned,
     weightScales,
     target,
+    gridOf: (one) => gridAt(one, activationBits),
     deployable: weightBits === 8 && activationBits === 8,
   }
+}
+
+function gridAt({ grid }: ScaleClass, bits: number): Grid {
+  return bits === 8 ? grid : narrowed(grid, bits)
 }
 
 function scaleRole({ scaleRate = 1 }: SimulateOptions) {
@@ -182,7 +189,7 @@ class Scales {
     const one = this.#classes.of.get(typed)!
     const known = this.#known.get(one)
     if (known) return known
-    const grid = this.#bits === 8 ? one.grid : narrowed(one.grid, this.#bits)
+    const grid = gridAt(one, this.#bits)
     const free = one.movable && (this.#options.learnScales ?? true)
     const made: FakeGrid = { ...grid, parameter: free ? this.#parameter(one, grid) : null }
     this.#known.set(one, made)
