@@ -49,7 +49,7 @@ export function trainBatchNorm(
     const made = b.add(b.mul(centered, factor), channels.along(bias))
     const output = takeName(b, made, node.outputs[0]!)
     b.customGradient(output, [x, scale, bias], (backward) =>
-      gradients(backward, channels, { centered, inverse, factor }),
+      gradients(backward, { centered, inverse, factor }),
     )
     const { momentum = 0.99, runningVariance = 'biased' } = options
     const move = (from: string, batch: string, rate: number) =>
@@ -106,10 +106,11 @@ interface Saved {
 
 /** Mean and variance depend on x too, which takes what all values of a channel have in common out of its gradient. */
 function gradients(
-  { b, gradients: [dy], wants }: Backward,
-  channels: Channels,
+  { b, inputs: [x], gradients: [dy], wants }: Backward,
   { centered, inverse, factor }: Saved,
 ): (string | null)[] {
+  // the builder of the program, which is not the one that the layer was made with
+  const channels = new Channels(b, x!)
   const sum = channels.sum(dy!)
   const product = b.mul(channels.sum(b.mul(dy!, centered)), inverse)
   const each = b.scalar(1 / channels.count)
