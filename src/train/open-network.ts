@@ -4,7 +4,7 @@ import type { Graph } from '../graph/types.ts'
 import { GraphBuilder } from './builder.ts'
 import { type RunningStatisticsOptions, trainBatchNorm } from './batch-norm.ts'
 import type { Network, Parameter } from './network.ts'
-import { learnedConstants } from './trainable.ts'
+import { learnedConstants, runningStatistics } from './trainable.ts'
 import { unshareConstants } from './unshare-constants.ts'
 import {
   inSourceOrder,
@@ -19,7 +19,8 @@ export interface OpenNetworkOptions extends RunningStatisticsOptions {
   readonly batchSize: number
   /**
    * `train`: batch normalization by the statistics of each batch, running ones kept. `frozen`: by the running ones, as in
-   * inference; their scales and shifts are parameters all the same.
+   * inference; scales and shifts are parameters all the same. One whose scale and shift are held fixed is frozen in any
+   * case, as Keras has it.
    */
   readonly batchNorm: 'train' | 'frozen'
   /** Which parameters training changes, by the name of the constant; all by default. */
@@ -45,7 +46,8 @@ export function openNetwork(graph: Graph, options: OpenNetworkOptions): Network 
     return placed ? [{ ...placed, trainable: trainable(name), decay }] : []
   })
   if (!parameters.some((parameter) => parameter.trainable)) throw nothingToTrain(own, parameters)
-  const kept = options.batchNorm === 'train' ? statisticsOf(own, learned) : []
+  const moving = new Set(parameters.flatMap((parameter) => (parameter.trainable ? [parameter.name] : [])))
+  const kept = options.batchNorm === 'train' ? movingStatistics(own, moving) : []
   const running = kept.flatMap((name) => placedConstant(own, traced, name) ?? [])
   const views = [...parameters, ...running].map(({ name }) => ({ name, ...viewsOf(traced, name)! }))
   const b = new GraphBuilder(withInputs(traced.graph, views))
@@ -72,14 +74,12 @@ function placedConstant(graph: Graph, traced: TracedGraph, name: string) {
   return { name, shape: primary.shape, initial: placeElements(numbers, primary) }
 }
 
-/** Constants that are the running statistics of batch normalizations, and nothing else. */
-function statisticsOf(graph: Graph, learned: ReadonlyMap<string, unknown>): string[] {
-  const names = graph.nodes.flatMap(({ op, inputs }) =>
-    op.kind === 'BatchNormalization' ? [inputs[3]!, inputs[4]!] : [],
-  )
-  return [...new Set(names)].filter(
-    (name) => graph.values.get(name)!.constant?.dtype === 'float32' && !learned.has(name),
-  )
+/** The running statistics of batch normalizations that are trained: those with a scale or shift that moves. */
+function movingStatistics(graph: Graph, moving: ReadonlySet<string>): string[] {
+  return runningStatistics({
+    ...graph,
+    nodes: graph.nodes.filter(({ inputs }) => moving.has(inputs[1]!) || moving.has(inputs[2]!)),
+  })
 }
 
 /**

@@ -58,15 +58,15 @@ export function traceLayout(graph: Graph, batchSize: number): TracedGraph {
 
 /** The numbers of a constant as they stand in the graph for training. */
 export function placeElements(numbers: Float32Array, { elements }: TracedConstant): Float32Array {
-  return Float32Array.from(elements, (from) => numbers[from]!)
+  const placed = new Float32Array(elements.length)
+  for (let to = 0; to < placed.length; to++) placed[to] = numbers[elements[to]!]!
+  return placed
 }
 
 /** The other way: numbers from the graph for training in the order of the constant that they come from. */
 export function returnElements(numbers: Float32Array, { elements }: TracedConstant): Float32Array {
   const returned = new Float32Array(numbers.length)
-  elements.forEach((to, from) => {
-    returned[to] = numbers[from]!
-  })
+  for (let from = 0; from < returned.length; from++) returned[elements[from]!] = numbers[from]!
   return returned
 }
 
@@ -81,7 +81,8 @@ function isFloatConstant({ constant, type }: Value): boolean {
 
 function numbered(value: Value, start: number): Value {
   const { shape } = value.type
-  const positions = Uint32Array.from({ length: elementCount(shape) }, (_, element) => start + element)
+  const positions = new Uint32Array(elementCount(shape))
+  for (let element = 0; element < positions.length; element++) positions[element] = start + element
   return { ...value, constant: constantOfBytes('float32', shape, new Uint8Array(positions.buffer)) }
 }
 

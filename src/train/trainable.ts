@@ -42,6 +42,14 @@ export function learnedConstants(graph: Graph): ReadonlyMap<string, LearnedConst
   return found
 }
 
+/** The constants that hold means and variances of batch normalizations, whose next values training computes. */
+export function runningStatistics(graph: Graph): string[] {
+  const names = graph.nodes.flatMap(({ op, inputs }) =>
+    op.kind === 'BatchNormalization' ? [inputs[3]!, inputs[4]!] : [],
+  )
+  return [...new Set(names)].filter((name) => graph.values.get(name)!.constant?.dtype === 'float32')
+}
+
 type Role = 'kernel' | 'other'
 
 function learnedOperands(
@@ -53,6 +61,10 @@ function learnedOperands(
   switch (op.kind) {
     case 'Conv':
     case 'ConvTranspose':
+      return [
+        [1, 'kernel'],
+        [2, 'other'],
+      ]
     case 'Gemm':
       return [
         [0, 'kernel'],

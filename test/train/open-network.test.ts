@@ -218,6 +218,29 @@ describe('shared constants', () => {
     assert.equal(training.statistics.length, 4)
   })
 
+  test('running means that a writer kept once part though nothing else does', () => {
+    const g = new SmallGraph()
+    const zeros = g.constant([3], [0, 0, 0])
+    let x = g.input('x', 1, 3, 4, 4)
+    for (let i = 0; i < 2; i++)
+      x = g.node(normalization, [g.conv(x, 3), g.weights([3]), g.weights([3]), zeros, g.weights([3], 0.1, 1)])
+    const { statistics } = openNetwork(g.finish(x), { ...frozen, batchNorm: 'train' })
+    assert.equal(statistics.length, 4)
+    assert.equal(new Set(statistics.map(({ next }) => next)).size, 4)
+  })
+
+  test('a number of a formula stays what it is where a bias like it is learned', async () => {
+    const g = new SmallGraph()
+    const zero = g.constant([3, 1, 1], [0, 0, 0])
+    const x = g.input('x', 1, 3, 4, 4)
+    const clipped = g.node({ kind: 'Binary', fn: 'Max' }, [x, zero])
+    const biased = g.node(binary('Add'), [g.conv(clipped, 3, { bias: false }), zero])
+    const { network, closed } = await assertCloses(g.finish(biased))
+    assert.equal(network.parameters.length, 2)
+    const maximum = closed.nodes.find(({ op }) => op.kind === 'Binary' && op.fn === 'Max')!
+    assert.deepEqual([...tensorOf(closed.values.get(maximum.inputs[1]!)!.constant!).data], [0, 0, 0])
+  })
+
   test('a normalized layer that is applied twice keeps all in common, and moves its statistics twice', () => {
     const g = new SmallGraph()
     const weights = g.weights([3, 3, 3, 3])
@@ -236,6 +259,26 @@ describe('shared constants', () => {
     const chained = network.graph.nodes.filter(({ inputs }) => inputs.includes('mean'))
     assert.equal(chained.length, 1)
   })
+})
+
+test('a batch normalization that is held fixed infers', () => {
+  const g = new SmallGraph()
+  let x = g.input('x', 1, 3, 4, 4)
+  for (const part of ['first', 'second']) {
+    const each = ['scale', 'shift', 'mean', 'variance'].map((name) => named(g, `${part} ${name}`, [3]))
+    x = g.node(normalization, [g.conv(x, 3), ...each])
+  }
+  const held = {
+    ...frozen,
+    batchNorm: 'train',
+    trainable: (name: string) => !name.startsWith('first'),
+  } as const
+  const network = openNetwork(g.finish(x), held)
+  assert.deepEqual(
+    network.statistics.map(({ name }) => name),
+    ['second mean', 'second variance'],
+  )
+  assert.equal(network.graph.nodes.filter(({ op }) => op.kind === 'BatchNormalization').length, 1)
 })
 
 describe('what cannot be trained is refused', () => {
