@@ -18,7 +18,7 @@ import { parseSchedule } from '../train/schedules.ts'
 import { type EpochReport, train, type TrainingState } from '../train/train.ts'
 import type { TuneContext } from './context.ts'
 import type { TrainingChoices } from './request.ts'
-import { logitsValueOf, openTeacher, type TaughtValue, taughtBatches } from './teacher.ts'
+import { logitsValueOf, openTeacher, type TaughtValue, taughtBatches, type Teacher } from './teacher.ts'
 
 /** What a method trains with where the user says nothing. */
 export interface TrainingDefaults {
@@ -91,10 +91,7 @@ export async function trainNetwork(
       ? {}
       : { augment: parseAugment(options.augment, dataset.preprocessing.layout) }),
   })
-  const teacher =
-    lessons.taught.length === 0
-      ? null
-      : await openTeacher(teacherGraph(context), network.batchSize, lessons.taught, options.threads)
+  const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   const path = join(context.folder, `${name}.checkpoint`)
   const digest = digestOf(network, options, context)
   progress.stage(name, `${indices.length} samples, ${options.epochs} epochs of ${batches.steps} steps`)
@@ -122,17 +119,27 @@ export async function trainNetwork(
   }
 }
 
+/** The teacher of what is taught; null where labels alone teach. */
+export async function openLessons(
+  { taught }: Lessons,
+  batchSize: number,
+  threads: number,
+  context: TuneContext,
+): Promise<Teacher | null> {
+  return taught.length === 0 ? null : openTeacher(teacherGraph(context), batchSize, taught, threads)
+}
+
 function teacherGraph({ teacher, original }: TuneContext): Graph {
   return (teacher ?? original.source).original
 }
 
-interface Lessons {
+export interface Lessons {
   readonly terms: readonly { readonly loss: Loss; readonly weight: number }[]
   readonly taught: readonly TaughtValue[]
 }
 
 /** What the network is to learn: scores of classes by their logits, other outputs and inner values by their difference. */
-function lessonsOf(network: Network, options: ResolvedTraining, context: TuneContext): Lessons {
+export function lessonsOf(network: Network, options: ResolvedTraining, context: TuneContext): Lessons {
   const { source } = context.original
   const classes = classCountOf(source.original)
   const { dataset } = context.training

@@ -1,0 +1,228 @@
+import { executeGraph } from '../../compile/execute-graph.ts'
+import { samplesOf } from '../../compile/samples.ts'
+import type { Sample } from '../../data/types.ts'
+import { EdgewrightError } from '../../error.ts'
+import { macsOf } from '../../graph/macs.ts'
+import type { Graph } from '../../graph/types.ts'
+import { SqnrMeter } from '../../quantize/fidelity.ts'
+import { throwIfAborted } from '../../progress.ts'
+import { elementCount } from '../../tensor.ts'
+import { datasetBatches } from '../../train/dataset-batches.ts'
+import { openGradients } from '../../train/gradient-session.ts'
+import { weighted } from '../../train/losses.ts'
+import { initialValues } from '../../train/network.ts'
+import { openNetwork } from '../../train/open-network.ts'
+import { type ChannelMap, channelMap } from '../../train/prune/channel-map.ts'
+import { chooseChannels } from '../../train/prune/choose-channels.ts'
+import {
+  type Importance,
+  randomImportance,
+  TaylorImportance,
+  weightImportance,
+} from '../../train/prune/importance.ts'
+import { profitOf } from '../../train/prune/profit.ts'
+import { removeChannels } from '../../train/prune/remove-channels.ts'
+import type { EpochReport } from '../../train/train.ts'
+import { unshareConstants } from '../../train/unshare-constants.ts'
+import type { LayerChange, Method, TuneContext } from '../context.ts'
+import { lessonsOf, openLessons, type ResolvedTraining, resolveTraining, trainGraph } from '../fine-tune.ts'
+import { maskedMethod } from './prune-weights.ts'
+
+/** Batches that importance is estimated from. */
+const importanceBatches = 40
+/** Of a group's channels, in the measure of how sensitive the network is to it. */
+const sensitivityShare = 0.5
+
+/** Takes weights away: channels, so that the network shrinks, or single weights, which become zeros. */
+export const pruneMethod: Method = (stage, context) =>
+  (context.request.prune?.kind ?? 'channels') === 'channels'
+    ? channelsMethod(stage, context)
+    : maskedMethod(stage, context)
+
+/** Channels in rounds, least important first, with training between (Molchanov et al. 2019). */
+const channelsMethod: Method = async (stage, context) => {
+  const { request, progress } = context
+  const { importance: how = 'taylor', rounds = 3, multiple } = request.prune ?? {}
+  const budget = request.budget ?? {}
+  if (budget.macs === undefined && budget.weights === undefined)
+    throw new EdgewrightError('USAGE', 'Pruning needs a budget.', {
+      where: '--budget',
+      hint: 'Say what may be left: --budget macs=0.5, or weights=0.5.',
+    })
+  const options = resolveTraining(context, {
+    epochs: 12,
+    learningRate: 1e-3,
+    learnFrom: 'teacher',
+    temperature: 4,
+  })
+  const batchNorm = request.training?.batchNorm ?? 'train'
+  const epochs: EpochReport[] = []
+  const notes: string[] = []
+  let graph = unshareConstants(stage.graph)
+  const whole = totals(graph)
+  let sensitivity: readonly { layers: readonly string[]; db: number }[] = []
+  for (let round = 1; round <= rounds; round++) {
+    const map = channelMap(graph)
+    progress.stage('prune', `round ${round} of ${rounds}, importance by ${how}`)
+    const importance = await importanceOf(how, map, options, round, context)
+    if (round === 1) sensitivity = await sensitivities(map, importance, context)
+    const now = totals(graph)
+    // the same factor each round
+    const left = (target: number | undefined, before: number, at: number) =>
+      target === undefined ? undefined : Math.min(1, (target ** (round / rounds) * before) / at)
+    const chosen = chooseChannels(
+      map,
+      importance,
+      {
+        macs: left(budget.macs, whole.macs, now.macs),
+        weights: left(budget.weights, whole.weights, now.weights),
+      },
+      { multiple },
+    )
+    graph = removeChannels(map, chosen.removed)
+    const last = round === rounds
+    const short = { ...options, epochs: last ? options.epochs : Math.max(1, Math.round(options.epochs / 6)) }
+    const trained = await trainGraph(graph, `prune-${round}`, short, batchNorm, context)
+    graph = trained.graph
+    epochs.push(...trained.epochs.map((epoch) => ({ ...epoch, epoch: epochs.length + epoch.epoch })))
+  }
+  const after = totals(graph)
+  notes.push(
+    `${percent(after.macs / whole.macs)} of the multiply-adds and ${percent(after.weights / whole.weights)} of the weights are left.`,
+    profitOf('channels', context.board.target.name).sentence,
+  )
+  for (const { layers, db } of sensitivity.toSorted((a, b) => a.db - b.db).slice(0, 3))
+    notes.push(
+      `Most sensitive: without half of the channels of ${layers.join(', ')} alone the outputs are at ${db.toFixed(1)} dB.`,
+    )
+  return {
+    ...stage,
+    name: 'prune',
+    graph,
+    epochs,
+    layers: layerChanges(stage.graph, graph),
+    notes,
+    options: {
+      ...options,
+      batchNorm,
+      kind: 'channels',
+      importance: how,
+      rounds,
+      multiple: multiple ?? 1,
+      budget,
+    },
+  }
+}
+
+async function importanceOf(
+  how: 'taylor' | 'weights' | 'random',
+  map: ChannelMap,
+  options: ResolvedTraining,
+  round: number,
+  context: TuneContext,
+): Promise<Importance> {
+  if (how === 'random') return randomImportance(map, options.seed + round)
+  if (how === 'weights') return weightImportance(map)
+  const network = openNetwork(map.graph, { batchSize: options.batchSize, batchNorm: 'frozen' })
+  const lessons = lessonsOf(network, options, context)
+  const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
+  const session = await openGradients(network, weighted(lessons.terms), options.threads)
+  const { dataset, indices } = context.training
+  const batches = datasetBatches(dataset, indices, {
+    batchSize: network.batchSize,
+    seed: options.seed,
+    shuffle: true,
+  })
+  const taylor = new TaylorImportance(map, ({ node, input }) => node.inputs[input] ?? null)
+  const values = initialValues(network)
+  const total = Math.min(importanceBatches, batches.steps)
+  try {
+    let done = 0
+    for await (const batch of batches.epoch(0, 0, context.progress.signal)) {
+      const taught = teacher ? await teacher.feeds(batch) : []
+      taylor.add(values, await session.run(new Map([...batch.feeds, ...taught])))
+      context.progress.tick(++done, total, 'batches')
+      if (done >= total) break
+    }
+  } finally {
+    await session.close()
+    await teacher?.close()
+  }
+  return taylor.result()
+}
+
+/** What the outputs come to where one group alone loses half of its channels, without training. */
+async function sensitivities(map: ChannelMap, importance: Importance, { samples, progress }: TuneContext) {
+  const held: Sample[] = []
+  for await (const sample of samplesOf(
+    { ...samples.selection, indices: samples.selection.indices.slice(0, 32) },
+    progress.signal,
+  ))
+    held.push(sample)
+  const outputsOf = async (graph: Graph) => {
+    const evaluator = await executeGraph(graph)
+    try {
+      const outputs: Float32Array[] = []
+      for (const { inputs } of held) {
+        throwIfAborted(progress.signal)
+        outputs.push((await evaluator.run(inputs)).get(graph.outputs[0]!)!.data as Float32Array)
+      }
+      return outputs
+    } finally {
+      await evaluator.close()
+    }
+  }
+  const reference = await outputsOf(map.graph)
+  const measured: { layers: readonly string[]; db: number }[] = []
+  for (const { layers, channels } of map.groups) {
+    if (channels.length < 2) continue
+    const worst = channels.toSorted((a, b) => importance.get(a)! - importance.get(b)!)
+    const graph = removeChannels(map, new Set(worst.slice(0, Math.floor(channels.length * sensitivityShare))))
+    const meter = new SqnrMeter()
+    ;(await outputsOf(graph)).forEach((output, index) => {
+      meter.add(reference[index]!, output)
+    })
+    measured.push({ layers, db: meter.db })
+    progress.tick(measured.length, map.groups.length, 'layers')
+  }
+  return measured
+}
+
+function layerChanges(before: Graph, after: Graph): LayerChange[] {
+  const nodes = new Map(after.nodes.map((node) => [node.name, node]))
+  return before.nodes.flatMap((node) => {
+    const now = nodes.get(node.name)
+    const macs = macsOf(node, before)
+    if (!now || macs === 0) return []
+    const shapeOf = (graph: Graph, one: typeof node) => graph.values.get(one.inputs[1]!)!.type.shape
+    const channels = (graph: Graph, one: typeof node) => graph.values.get(one.outputs[0]!)!.type.shape
+    const [was, is] = [channels(before, node), channels(after, now)]
+    const axis = was.findIndex((size, at) => size !== is[at])
+    return [
+      {
+        layer: node.source?.name || node.name,
+        what: axis < 0 ? 'fewer inputs' : `${is[axis]} of ${was[axis]} channels`,
+        weightsBefore: elementCount(shapeOf(before, node)),
+        weightsAfter: elementCount(shapeOf(after, now)),
+        macsBefore: macs,
+        macsAfter: macsOf(now, after),
+        error: null,
+      },
+    ].filter(({ weightsBefore, weightsAfter }) => weightsBefore !== weightsAfter)
+  })
+}
+
+function totals(graph: Graph): { macs: number; weights: number } {
+  let [macs, weights] = [0, 0]
+  for (const node of graph.nodes) {
+    const cost = macsOf(node, graph)
+    if (cost === 0) continue
+    macs += cost
+    weights += elementCount(graph.values.get(node.inputs[1]!)!.type.shape)
+  }
+  return { macs, weights }
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
