@@ -44,8 +44,8 @@ export interface Stage {
   readonly graph: Graph
   /** In integers as training saw it, where the step makes that. */
   readonly quantized: Emitted | null
-  /** Of weights in a smaller type than the artifact has: judged by what training computes. */
-  readonly simulated?: Simulated | null
+  /** Forms that no artifact has, judged by what training computes. */
+  readonly simulated?: readonly Simulated[]
   readonly epochs: readonly EpochReport[]
   readonly layers: readonly LayerChange[]
   readonly notes: readonly string[]
@@ -54,7 +54,7 @@ export interface Stage {
 
 /** A network that only training can compute: float32 in and out, under the names of the original. */
 export interface Simulated {
-  readonly what: string
+  readonly form: string
   readonly graph: Graph
 }
 

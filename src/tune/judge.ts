@@ -1,11 +1,12 @@
 import { chooseCandidate, floatBaseline } from '../compile/candidates.ts'
 import type { Prepared } from '../compile/compile.ts'
-import { executeGraph } from '../compile/execute-graph.ts'
 import { compareQuality, type Quality, type Runnable } from '../compile/quality.ts'
 import { runnableOf } from '../compile/runnable.ts'
 import { samplesOf } from '../compile/samples.ts'
 import { type Source, sourceOfGraph } from '../compile/source.ts'
+import { createOnnxEvaluator } from '../execute/onnxruntime.ts'
 import { openEvaluator } from '../execute/open.ts'
+import { writeOnnx } from '../formats/onnx/write.ts'
 import { macsOf } from '../graph/macs.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Emitted } from '../../targets/target.ts'
@@ -14,7 +15,8 @@ import type { Stage, TuneContext } from './context.ts'
 /** One form of a stage's network, with what it does beside the network as given. */
 export interface Judged {
   readonly stage: string
-  readonly form: 'float' | 'int8, PTQ' | 'int8, QAT' | 'simulated'
+  /** `float`, `int8, PTQ`, `int8, QAT`, or what is simulated. */
+  readonly form: string
   /** How it was made, where there were choices. */
   readonly choice: string | null
   /** The file that the board's runtime opens; null where there is none. */
@@ -43,12 +45,16 @@ export async function judgeStage(stage: Stage, source: Source, context: TuneCont
     if (request.recipe.scheme === 'float') return judged
     if (stage.quantized) judged.push({ ...common, ...(await quantized(stage.quantized, context)) })
     else if (stage.simulated) {
-      const evaluator = await executeGraph(stage.simulated.graph)
-      try {
-        const quality = await against(original, { ...float, evaluator }, context)
-        judged.push({ ...common, form: 'simulated', choice: stage.simulated.what, file: null, quality })
-      } finally {
-        await evaluator.close()
+      for (const { form, graph } of stage.simulated) {
+        const evaluator = await createOnnxEvaluator(writeOnnx(graph), {
+          config: { 'session.disable_quant_qdq': '1' },
+        })
+        try {
+          const quality = await against(original, { ...float, evaluator }, context)
+          judged.push({ ...common, form, choice: null, file: null, quality })
+        } finally {
+          await evaluator.close()
+        }
       }
     } else {
       const own: Prepared = { ...prepared, float }

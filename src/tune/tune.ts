@@ -1,5 +1,4 @@
-import { rm } from 'node:fs/promises'
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EdgewrightError } from '../error.ts'
 import type { Progress, Warning } from '../progress.ts'
@@ -15,7 +14,8 @@ import { type MethodName, methodNames, type TuneRequest } from './request.ts'
 import { trainingPasses } from '../train/trainable.ts'
 import { runPasses } from '../passes/index.ts'
 import { executeGraph } from '../compile/execute-graph.ts'
-import { reportOf } from './report-of.ts'
+import { type Latencies, measureLatencies } from './latency.ts'
+import { reportOf, rowId } from './report-of.ts'
 import type { TuneReport } from './report/document.ts'
 import { writeTuned, type Written } from './write.ts'
 
@@ -55,13 +55,33 @@ export async function tuneModel(
       const source = stage === stages[0] ? context.original.source : await sourceOfStage(stage, context)
       judged.push(...(await judgeStage(stage, source, context)))
     }
-    const report = await reportOf(stages, judged, context)
+    const latencies = await latenciesOf(judged, context)
+    const report = reportOf(stages, judged, latencies, context)
     const written = await writeTuned(stages.at(-1)!, report, context)
     await removeCheckpoints(context.folder)
     return { stages, report, ...written }
   } finally {
     await context.original.close()
   }
+}
+
+/** All rows that are files, in turns, in one run. */
+async function latenciesOf(judged: readonly Judged[], context: TuneContext): Promise<Latencies | null> {
+  const { request, board, progress } = context
+  const models = judged.flatMap(({ file, stage, form }, index) =>
+    file ? [{ id: rowId(index), label: `${stage}, ${form}`, bytes: file }] : [],
+  )
+  if (request.device === null || models.length === 0) return null
+  return measureLatencies(
+    {
+      models,
+      engine: board.target.engine,
+      device: request.device ?? 'local:',
+      connection: request.connection,
+      preset: 'quick',
+    },
+    progress,
+  )
 }
 
 /** Batch norm stays apart: training may need its statistics. */

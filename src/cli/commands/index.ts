@@ -14,12 +14,14 @@ import { run } from './run.ts'
 import { runs } from './runs.ts'
 import { runtimes } from './runtimes.ts'
 import { targets } from './targets.ts'
+import { tune } from './tune.ts'
 
 /** In the order of `--help`: the main job first. */
 export const commands: readonly Command[] = [
   run,
   inspect,
   compile,
+  tune,
   diagnose,
   evaluate,
   deploy,

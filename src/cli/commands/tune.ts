@@ -131,7 +131,10 @@ export const tune: Command = {
       },
       context.progress,
     )
-    return { json: { ...tuned.report, warnings: context.progress.warnings }, text: describeTuned(tuned) }
+    return {
+      json: { ...tuned.report, warnings: context.progress.warnings },
+      text: describeTuned(tuned, { color: context.colour, width: context.width }),
+    }
   },
 }
 
