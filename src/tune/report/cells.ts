@@ -246,7 +246,7 @@ function speedText({ speedup, apart }: NonNullable<TuneRow['latency']>, emulated
   return emulated ? `(${text})` : apart === false ? `~${text}` : text
 }
 
-function metricText(value: number): string {
+export function metricText(value: number): string {
   return isShare(value) ? formatShare(value) : String(Number(value.toPrecision(4)))
 }
 
