@@ -68,14 +68,11 @@ export function fakeLayer(b: GraphBuilder, layer: FakeLayer): FakeOperands {
   const flat = b.reshape(scale, numerics.axis === null ? [] : [b.shape(scale)[numerics.axis]!])
   const biasScale = b.mul(inputScale, flat)
   const stored = b.mul(b.unary('Round', b.div(bias, biasScale)), biasScale)
-  return { weights: made, bias: b.customGradient(stored, [bias], straight(b, bias)) }
-}
-
-/** A scalar bias that was widened to all channels gets the sum of their gradients. */
-function straight(b: GraphBuilder, bias: string) {
-  return ({ gradients }: { readonly gradients: readonly (string | null)[] }) => [
-    b.unbroadcast(gradients[0]!, b.shape(bias)),
-  ]
+  // a scalar bias that was widened to all channels gets the sum of their gradients
+  const straight = b.customGradient(stored, [bias], ({ b: inner, gradients }) => [
+    inner.unbroadcast(gradients[0]!, inner.shape(bias)),
+  ])
+  return { weights: made, bias: straight }
 }
 
 function weightScale(
@@ -122,6 +119,7 @@ export function roundedUpToFloat16(b: GraphBuilder, x: string): string {
   const wide = b.binary('Max', x, b.scalar(2 ** -18))
   const nearest = half(wide)
   // three quarters of a step up to one and a half: rounds to the next
-  const next = half(b.mul(nearest, b.scalar(1 + 0.75 * 2 ** -10)))
+  const step = b.binary('Max', b.mul(nearest, b.scalar(0.75 * 2 ** -10)), b.scalar(0.75 * 2 ** -24))
+  const next = half(b.add(nearest, step))
   return b.where(b.compare('Less', nearest, wide), next, nearest)
 }
