@@ -1,3 +1,7 @@
+/** Charts side by side where there is room for two, of one size. */
+export const chartColumns =
+  'display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:22px 40px;margin-top:16px'
+
 /** Maps values to a stretch of a chart. */
 export interface Axis {
   readonly logarithmic: boolean

@@ -90,12 +90,12 @@ export function sentencesOf(report: TuneReport): { readonly headline: string; re
     const found = telling(kind)
     if (found.length > 0)
       others.push(
-        `Beyond chance ${kind} than the original: ${found.map(({ row, pValue }) => `${rowName(row)} (${formatPoints(row.accuracy!.value - original!.accuracy!.value)}, p ${pValue})`).join('; ')}.`,
+        `Beyond chance ${kind} than the original: ${found.map(({ row, pValue }) => `${rowName(row)} (${formatPoints(row.accuracy!.value - original!.accuracy!.value)}, p\u00a0${pValue})`).join('; ')}.`,
       )
   }
   if (tested.length > 0 && others.length === 0)
     others.push(
-      `No row’s ${original!.accuracy!.metric} differs from the original’s beyond chance (exact McNemar test, p ≥ ${significance}).`,
+      `No row’s ${original!.accuracy!.metric} differs from the original’s beyond chance (exact McNemar test, p\u00a0≥\u00a0${significance}).`,
     )
   const alike = rows.slice(1).filter(({ latency }) => latency?.apart === false)
   if (alike.length > 0)
@@ -142,7 +142,7 @@ function accuracyChange(accuracy: Accuracy, original: Accuracy): string {
     ? `${accuracy.metric} ${formatPoints(accuracy.value - original.value)}`
     : `${accuracy.metric} ${metricText(accuracy.value)} in place of ${metricText(original.value)}`
   if (accuracy.pValue === null) return change
-  return `${change} (${accuracy.pValue < significance ? 'beyond' : 'within'} chance, p ${pText(accuracy.pValue)})`
+  return `${change} (${accuracy.pValue < significance ? 'beyond' : 'within'} chance, p\u00a0${pText(accuracy.pValue)})`
 }
 
 function differs({ accuracy }: TuneRow, original: TuneRow): TuneCells['differs'] {

@@ -1,5 +1,5 @@
 import { Markup, markup } from '../../report/page/markup.ts'
-import { amountAxis, spanAxis } from './axis.ts'
+import { amountAxis, chartColumns, spanAxis } from './axis.ts'
 import { trainedText } from './cells.ts'
 import type { TuneStep } from './document.ts'
 
@@ -17,7 +17,7 @@ export function trainingCurves({ epochs }: TuneStep): Markup | false {
   if (epochs.length < 2) return false
   const names = [...new Set(epochs.flatMap(({ metrics }) => Object.keys(metrics)))]
   const ordered = names.toSorted((a, b) => Number(b === 'loss') - Number(a === 'loss'))
-  return markup`<div class="split">${ordered.map((name) => curve(name, epochs))}</div>`
+  return markup`<div style="${chartColumns}">${ordered.map((name) => curve(name, epochs))}</div>`
 }
 
 function curve(name: string, epochs: TuneStep['epochs']): Markup | false {

@@ -85,7 +85,7 @@ function table(report: TuneReport): Markup {
       'Speed: against the original, measured in turns in one run.',
     ),
   ]
-  return markup`<p class="quiet">${legend.filter((text) => text !== '').join(' ')}</p><div class="scroll"><table style="margin-top:12px">
+  return markup`<p class="quiet">${legend.filter((text) => text !== '').join(' ')}</p><div class="scroll"><table class="overview" style="margin-top:12px">
 <thead><tr><th scope="col">step</th>${columns.map(({ title, narrow }) => markup`<th scope="col"${narrow === false && markup` class="hide-narrow"`}>${title}</th>`)}</tr></thead>
 <tbody>${cells.map((row) => markup`<tr>${nameCell(row)}${columns.map((column) => valueCell(column, row))}</tr>`)}</tbody></table></div>`
 }
@@ -100,14 +100,14 @@ function nameCell({ row, number }: TuneCells): Markup {
 function valueCell({ cell, narrow, main }: Column, row: TuneCells): Markup {
   const [text, small] = cell(row)
   const names = [narrow === false && 'hide-narrow', main && 'main'].filter(Boolean).join(' ')
-  return markup`<td${names !== '' && markup` class="${names}"`}>${text}${small !== undefined && small !== '' && small !== false && markup`<small>${small}</small>`}</td>`
+  return markup`<td${names !== '' && markup` class="${names}"`}>${text}${small !== undefined && small !== '' && small !== false && markup`<small style="white-space:normal">${small}</small>`}</td>`
 }
 
 /** The mark is a word before it is a colour. */
 function accuracyNote({ plusMinus, pValue, differs }: TuneCells): Markup | false {
   if (plusMinus === '' && pValue === '') return false
   const p = pValue === '' ? '' : `p ${pValue}`
-  return markup`${plusMinus}${plusMinus !== '' && p !== '' && ', '}${p}${differs !== null && markup` <b class="${differs === 'worse' ? 'warn' : 'good'}">${differs}</b>`}`
+  return markup`${plusMinus}${plusMinus !== '' && p !== '' && markup`<br>`}${p}${differs !== null && markup` <b class="${differs === 'worse' ? 'warn' : 'good'}">${differs}</b>`}`
 }
 
 function rowNotes(cells: readonly TuneCells[]): Markup | false {
@@ -133,20 +133,20 @@ function layerTable(layers: readonly TuneLayer[], id: string): Markup {
   const errors = layers.some(({ error }) => error !== null)
   const largest = Math.max(1, ...layers.map(({ macsBefore }) => macsBefore))
   return markup`<h3 id="${id}">What became of ${layers.length === 1 ? 'one layer' : `${layers.length} layers`}</h3>
-${errors && markup`<p class="quiet">Error: of the layer’s output, relative to its size, before it was trained again.</p>`}
+${errors && markup`<p class="quiet">Error: of the layer’s output, relative to its size.</p>`}
 <div class="tensors${layers.length > many && ' tall'}" role="region" tabindex="0" aria-labelledby="${id}"><table>
-<thead><tr><th scope="col">layer</th><th scope="col">weights</th><th scope="col">MACs</th><th scope="col" class="hide-narrow" style="width:30%;text-align:left">of the MACs</th>${errors && markup`<th scope="col">error</th>`}</tr></thead>
+<thead><tr><th scope="col">layer</th><th scope="col" class="hide-narrow">weights</th><th scope="col">MACs</th><th scope="col" class="hide-narrow" style="width:30%;text-align:left"><span class="key float"></span>before <span class="key int8"></span>after</th>${errors && markup`<th scope="col">error</th>`}</tr></thead>
 <tbody>${layers.map((layer) => layerRow(layer, largest, errors))}</tbody></table></div>`
 }
 
 function layerRow(layer: TuneLayer, largest: number, errors: boolean): Markup {
   const { weightsBefore, weightsAfter, macsBefore, macsAfter, error } = layer
-  return markup`<tr><td><code>${layer.layer}</code><small>${layer.what}</small></td>${change(weightsBefore, weightsAfter)}${change(macsBefore, macsAfter)}
+  return markup`<tr><td><code>${layer.layer}</code><small>${layer.what}</small></td>${change(weightsBefore, weightsAfter, true)}${change(macsBefore, macsAfter)}
 <td class="hide-narrow">${bar('float', macsBefore / largest)}${bar('int8', macsAfter / largest)}</td>${errors && markup`<td>${error === null ? '–' : `${Number((100 * error).toPrecision(2))} %`}</td>`}</tr>`
 }
 
-function change(before: number, after: number): Markup {
-  return markup`<td>${formatCount(after)}<small>${before > 0 && `${shareOfOriginal(after / before)} of ${formatCount(before)}`}</small></td>`
+function change(before: number, after: number, wide = false): Markup {
+  return markup`<td${wide && markup` class="hide-narrow"`}>${formatCount(after)}<small>${before > 0 && `${shareOfOriginal(after / before)} of ${formatCount(before)}`}</small></td>`
 }
 
 /** Before above after, both against the greatest layer. */

@@ -1,6 +1,6 @@
 import { formatBytes, formatDb, formatNs } from '../../report/format.ts'
 import { type Markup, markup } from '../../report/page/markup.ts'
-import { amountAxis, spanAxis } from './axis.ts'
+import { amountAxis, chartColumns, spanAxis } from './axis.ts'
 import { formatCount, metricName, metricText, rowName } from './cells.ts'
 import type { TuneReport } from './document.ts'
 import { isFloatRow, type TuneRow } from './rows.ts'
@@ -54,7 +54,7 @@ export function qualityCharts(report: TuneReport): Markup | false {
     report.rows.some((row) => kindOf(row) === 'simulated') &&
       markup`<span class="key" style="background:var(--power)"></span>simulated`,
   ]
-  return markup`<section class="card"><h2>${sentenceCase(quality.title)} against cost</h2><p class="quiet">Further up and to the left is better. ${report.rows.some((row) => quality.interval(row)) && 'Bars: 95 % interval. '}Numbers are the rows of the table. ${forms}</p><div class="split">${charts}</div></section>`
+  return markup`<section class="card"><h2>${sentenceCase(quality.title)} against cost</h2><p class="quiet">Further up and to the left is better. ${report.rows.some((row) => quality.interval(row)) && 'Bars: 95 % interval. '}Numbers are the rows of the table. ${forms}</p><div style="${chartColumns}">${charts}</div></section>`
 }
 
 /** By labels where every row has them, else by the original's answers, else by the outputs themselves. */

@@ -88,8 +88,11 @@ export function renderTuneTable(report: TuneReport, { color, width }: TableOptio
   const facts = [formatBytes(model.bytes), `sha256 ${model.sha256.slice(0, 12)}`, formatTime(createdAt)].join(
     gap,
   )
+  const name = printable(model.path ?? model.name)
   return [
-    `${paint(printable(model.path ?? model.name), 'bold')}${gap}${facts}`,
+    ...(name.length + gap.length + facts.length <= width
+      ? [`${paint(name, 'bold')}${gap}${facts}`]
+      : [paint(name, 'bold'), ...wrap(facts, width, '')]),
     '',
     paint(titles, 'dim'),
     ...lines.map((line, index) => {
