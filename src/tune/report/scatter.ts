@@ -119,8 +119,13 @@ function scatter({ rows }: TuneReport, quality: Quality, cost: Cost): Markup | n
 ${yAxis.ticks.map((tick) => markup`<line class="grid" x1="${left}" x2="${width - right}" y1="${yAxis.at(tick)}" y2="${yAxis.at(tick)}"/><text x="${left - 7}" y="${yAxis.at(tick) + 4}" text-anchor="end">${quality.text(tick)}</text>`)}
 ${xAxis.ticks.map((tick) => markup`<line class="grid" x1="${xAxis.at(tick)}" x2="${xAxis.at(tick)}" y1="${top}" y2="${height - bottom}"/><text x="${xAxis.at(tick)}" y="${height - bottom + 19}" text-anchor="middle">${tick === 0 ? '0' : cost.text(tick)}</text>`)}
 ${points.map((point) => whisker(point, quality, yAxis.at))}
-${points.map((point, index) => markup`<g><title>${told(point)}</title><circle class="dot ${kindOf(point.row)}"${kindOf(point.row) === 'simulated' && markup` style="fill:var(--power)"`} cx="${point.x}" cy="${point.y}" r="6"/></g><text x="${labels[index]!.x}" y="${labels[index]!.y}" text-anchor="middle" style="fill:var(--ink)">${point.number}</text>`)}
+${points.map((point, index) => markup`<g><title>${told(point)}</title><circle class="dot ${kindOf(point.row)}"${kindOf(point.row) === 'simulated' && markup` style="fill:var(--power)"`} cx="${point.x}" cy="${point.y}" r="${radius(point, points.slice(index + 1))}"/></g><text x="${labels[index]!.x}" y="${labels[index]!.y}" text-anchor="middle" style="fill:var(--ink)">${point.number}</text>`)}
 </svg></figure>`
+}
+
+/** Wider than what is drawn over it: a float network and its integers that answer alike would be one dot. */
+function radius({ x, y }: Point, over: readonly Point[]): number {
+  return 6 + 3 * over.filter((one) => Math.hypot(one.x - x, one.y - y) < 4).length
 }
 
 function whisker({ row, x }: Point, quality: Quality, at: (value: number) => number): Markup | false {
