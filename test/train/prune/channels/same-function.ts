@@ -11,7 +11,7 @@ import { removeChannels } from '../../../../src/train/prune/channels/remove.ts'
 import { channelStructure } from '../../../../src/train/prune/channels/structure.ts'
 import { randomFeeds } from '../../../targets/onnxruntime-run.ts'
 
-/** Seeded groups to remove: as many as the share says, of each tensor at least one channel left. */
+/** Seeded groups to remove: at least one, about as many as the share says, of each tensor at least one channel left. */
 export function someGroups(graph: Graph, share: number, seed: number): Set<number> {
   const random = seededGenerator(seed)
   const removed = new Set<number>()
@@ -19,8 +19,10 @@ export function someGroups(graph: Graph, share: number, seed: number): Set<numbe
   const axes = [...values.values(), ...cuts.map((cut) => cut.axes)].flatMap((all) =>
     all.flatMap((g) => g ?? []),
   )
-  for (const { id } of channelGroups(graph)) {
-    if (random.next() >= share) continue
+  const groups = channelGroups(graph)
+  const surely = random.integer(groups.length) + 1
+  for (const { id } of groups) {
+    if (id !== surely && random.next() >= share) continue
     removed.add(id)
     if (axes.some((groups) => groups.includes(id) && groups.every((group) => removed.has(group))))
       removed.delete(id)
