@@ -2,7 +2,7 @@ import type { Warning } from '../progress.ts'
 import type { Latency, RunResult } from '../store/document.ts'
 
 /** Medians closer than this count as equal: below it one run on one board proves nothing. */
-const equalSpeed = 0.05
+export const equalSpeed = 0.05
 /** Exact McNemar test, two-sided. */
 const significance = 0.05
 

@@ -8,8 +8,9 @@ import {
   formatShare,
   formatSpeedup,
 } from '../../report/format.ts'
+import { equalSpeed } from '../../run/verdict.ts'
 import type { TuneReport, TuneStep } from './document.ts'
-import type { TuneRow } from './rows.ts'
+import type { RowLatency, TuneRow } from './rows.ts'
 
 /** Exact McNemar test, two-sided, each row by itself. */
 const significance = 0.05
@@ -97,9 +98,13 @@ export function sentencesOf(report: TuneReport): { readonly headline: string; re
     others.push(
       `No row’s ${original!.accuracy!.metric} differs from the original’s beyond chance (exact McNemar test, p\u00a0≥\u00a0${significance}).`,
     )
-  const alike = rows.slice(1).filter(({ latency }) => latency?.apart === false)
+  const alike = isEmulated(device)
+    ? []
+    : rows.slice(1).filter(({ latency }) => latency && equallyFast(latency))
   if (alike.length > 0)
-    others.push(`Not told apart in speed from the original (~): ${alike.map(rowName).join('; ')}.`)
+    others.push(
+      `As fast as the original, as far as one run tells (~; intervals overlap, or less than ${100 * equalSpeed} % apart): ${alike.map(rowName).join('; ')}.`,
+    )
   if (original!.samples < fewSamples)
     others.push(`Only ${data.judged} samples judge: small differences do not show.`)
   return { headline, others }
@@ -123,8 +128,8 @@ function changeOf(row: TuneRow, original: TuneRow, device: TuneReport['device'])
       share(row.macs, original.macs, 'multiply-adds'),
       latency === null || isEmulated(device)
         ? null
-        : latency.apart === false
-          ? 'not told apart in speed'
+        : equallyFast(latency)
+          ? 'as fast'
           : formatSpeedup(latency.speedup),
       accuracy && original.accuracy ? accuracyChange(accuracy, original.accuracy) : null,
       row.agreement === null ? null : `agrees with the original on ${formatShare(row.agreement)}`,
@@ -241,9 +246,14 @@ export function shareOfOriginal(share: number): string {
   return share > 0 && share < 0.0995 ? String(Number(share.toPrecision(2))) : share.toFixed(2)
 }
 
-function speedText({ speedup, apart }: NonNullable<TuneRow['latency']>, emulated: boolean): string {
-  const text = formatRatio(speedup)
-  return emulated ? `(${text})` : apart === false ? `~${text}` : text
+/** Medians whose intervals overlap, or so near each other that one run on one board proves nothing. */
+function equallyFast({ apart, speedup }: RowLatency): boolean {
+  return apart === false || Math.abs(speedup - 1) < equalSpeed
+}
+
+function speedText(latency: RowLatency, emulated: boolean): string {
+  const text = formatRatio(latency.speedup)
+  return emulated ? `(${text})` : equallyFast(latency) ? `~${text}` : text
 }
 
 export function metricText(value: number): string {
