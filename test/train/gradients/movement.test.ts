@@ -1,0 +1,134 @@
+import { test } from 'node:test'
+import * as tf from '@tensorflow/tfjs'
+import type { OpOf } from '../../../src/graph/ops.ts'
+import { checkGradients } from './oracle.ts'
+
+test('concatenation and split', async () => {
+  await checkGradients({
+    shapes: [
+      [2, 3, 4],
+      [2, 1, 4],
+    ],
+    build: (b, x, y) => b.op({ kind: 'Concat', axis: 1 }, [x, y]),
+    tfjs: (x, y) => tf.concat([x!, y!], 1),
+  })
+  // one part is not used at all
+  await checkGradients({
+    shapes: [[2, 6]],
+    build: (b, x) => {
+      const [first, , last] = b.ops({ kind: 'Split', axis: 1, sizes: [1, 2, 3] }, [x], 3, 'split')
+      return b.mul(first!, last!)
+    },
+    tfjs: (x) => {
+      const [first, , last] = tf.split(x!, [1, 2, 3], 1)
+      return first!.mul(last!)
+    },
+  })
+})
+
+const slices: Record<string, Omit<OpOf<'Slice'>, 'kind'>> = {
+  'a part': { axes: [0, 2], starts: [1, 1], ends: [3, 4], steps: [1, 1] },
+  'every second': { axes: [2], starts: [1], ends: [5], steps: [2] },
+  backwards: { axes: [2], starts: [-1], ends: [-100], steps: [-2] },
+  'beyond the end': { axes: [1], starts: [-2], ends: [1000], steps: [1] },
+}
+for (const [name, slice] of Object.entries(slices))
+  test(`slice: ${name}`, () =>
+    checkGradients({ shapes: [[3, 4, 5]], build: (b, x) => b.op({ kind: 'Slice', ...slice }, [x]) }))
+
+test('rows that are gathered twice add up', async () => {
+  await checkGradients({
+    shapes: [[4, 3]],
+    build: (b, x) => b.op({ kind: 'Gather', axis: 0 }, [x, b.integers([2, 0, 2, -1], [2, 2])]),
+    tfjs: (x) => tf.gather(x!, tf.tensor2d([2, 0, 2, 3], [2, 2], 'int32')),
+  })
+  await checkGradients({
+    shapes: [[2, 4, 3]],
+    build: (b, x) => b.op({ kind: 'Gather', axis: 1 }, [x, b.integers([3, 3, 1])]),
+    tfjs: (x) => tf.gather(x!, tf.tensor1d([3, 3, 1], 'int32'), 1),
+  })
+})
+
+test('reshape, transpose, expand and tile', async () => {
+  await checkGradients({
+    shapes: [[2, 3, 4]],
+    build: (b, x) => b.transpose(b.reshape(x, [4, 3, 2]), [2, 0, 1]),
+    tfjs: (x) => x!.reshape([4, 3, 2]).transpose([2, 0, 1]),
+  })
+  await checkGradients({
+    shapes: [[3, 1]],
+    build: (b, x) => b.expand(x, [2, 3, 4]),
+    tfjs: (x) => x!.broadcastTo([2, 3, 4]),
+  })
+  await checkGradients({
+    shapes: [[2, 3]],
+    build: (b, x) => b.op({ kind: 'Tile', repeats: [2, 3] }, [x]),
+    tfjs: (x) => x!.tile([2, 3]),
+  })
+})
+
+for (const mode of ['constant', 'reflect', 'edge', 'wrap'] as const)
+  test(`pad: ${mode}`, () =>
+    checkGradients({
+      shapes: [[2, 4, 5]],
+      build: (b, x) => b.op({ kind: 'Pad', mode, padsBegin: [0, 1, 2], padsEnd: [0, 2, 1], value: 0.5 }, [x]),
+    }))
+
+test('a pad that crops', () =>
+  checkGradients({
+    shapes: [[2, 4, 5]],
+    build: (b, x) =>
+      b.op({ kind: 'Pad', mode: 'constant', padsBegin: [0, -1, 2], padsEnd: [0, 1, -2], value: 0 }, [x]),
+  }))
+
+const resizes: readonly [string, Partial<OpOf<'Resize'>>][] = [
+  ['nearest, half pixel', {}],
+  ['nearest, asymmetric, down', { coordinateTransformation: 'asymmetric', nearestMode: 'floor' }],
+  ['nearest, ceil', { nearestMode: 'ceil' }],
+  ['linear, half pixel', { mode: 'linear' }],
+  ['linear, corners aligned', { mode: 'linear', coordinateTransformation: 'align_corners' }],
+  ['linear, asymmetric', { mode: 'linear', coordinateTransformation: 'asymmetric' }],
+  ['linear, pytorch', { mode: 'linear', coordinateTransformation: 'pytorch_half_pixel' }],
+  ['linear, symmetric', { mode: 'linear', coordinateTransformation: 'half_pixel_symmetric' }],
+]
+for (const [name, settings] of resizes)
+  for (const sizes of [
+    [2, 3, 8, 7],
+    [2, 3, 2, 3],
+  ])
+    test(`resize to ${sizes.slice(2).join(' × ')}: ${name}`, () =>
+      checkGradients({
+        shapes: [[2, 3, 4, 5]],
+        build: (b, x) =>
+          b.op(
+            {
+              kind: 'Resize',
+              mode: 'nearest',
+              sizes,
+              scales: null,
+              coordinateTransformation: 'half_pixel',
+              nearestMode: 'round_prefer_floor',
+              cubicCoefficient: -0.75,
+              excludeOutside: false,
+              extrapolationValue: 0,
+              roi: null,
+              antialias: false,
+              layout: 'channels-first',
+              ...settings,
+            },
+            [x],
+          ),
+      }))
+
+for (const mode of ['DCR', 'CRD'] as const)
+  test(`depth to space, ${mode}`, () =>
+    checkGradients({
+      shapes: [[2, 8, 2, 3]],
+      build: (b, x) => b.op({ kind: 'DepthToSpace', blockSize: 2, mode, layout: 'channels-first' }, [x]),
+    }))
+
+test('space to depth', () =>
+  checkGradients({
+    shapes: [[2, 3, 4, 6]],
+    build: (b, x) => b.op({ kind: 'SpaceToDepth', blockSize: 2, layout: 'channels-first' }, [x]),
+  }))
