@@ -1,60 +1,45 @@
-import { seededGenerator } from '../../data/generator.ts'
-import { numbersOf } from '../../graph/constant.ts'
-import { elementCount } from '../../tensor.ts'
-import type { ChannelMap, ConstantUse } from './channel-map.ts'
+import { strides } from '../../graph/fold-index.ts'
+import type { ChannelMap } from './channel-map.ts'
+import {
+  type ChannelImportance,
+  randomImportance as random,
+  weightImportance as ofWeights,
+} from './channels/importance.ts'
+import { madeAxis } from './channels/makers.ts'
+import type { Cut } from './channels/structure.ts'
 
-/** What each removable channel is worth, by representative: what is lost without it, in no unit. */
-export type Importance = ReadonlyMap<number, number>
+export { TaylorSums } from './channels/importance.ts'
+
+/** What each removable channel is worth, by id: what is lost without it, in no unit. */
+export type Importance = ChannelImportance
 
 /** Chance: what a choice must beat. */
-export function randomImportance({ groups }: ChannelMap, seed: number): Importance {
-  const random = seededGenerator(seed)
-  return new Map(groups.flatMap(({ channels }) => channels.map((id) => [id, random.next()] as const)))
+export function randomImportance({ tied }: ChannelMap, seed: number): Importance {
+  return random([...tied.values()], seed)
+}
+
+/** Relative L2 norm of the weights of a channel, in all layers that it is tied to. */
+export function weightImportance({ graph, tied }: ChannelMap): Importance {
+  return ofWeights(graph, [...tied.values()])
 }
 
 /**
- * L2 norm of the weights that make a channel, all layers that it is tied to together, relative to the mean of its layer
- * (Li et al. 2017, with the normalization across layers of Molchanov et al. 2017).
- */
-export function weightImportance(map: ChannelMap): Importance {
-  const squares = new Map<number, number>()
-  for (const use of map.constants.filter(makesChannels)) {
-    const { node, input, axes } = use
-    const constant = map.graph.values.get(node.inputs[input]!)!.constant!
-    const made = sumAlong(
-      numbersOf(constant).map((w) => w * w),
-      constant.shape,
-      axes[madeAxis(use)]!.axis,
-    )
-    const mean = made.reduce((a, b) => a + b, 0) / made.length || 1
-    axes[madeAxis(use)]!.ids.forEach((id, index) => {
-      const root = map.find(id)
-      squares.set(root, (squares.get(root) ?? 0) + made[index]! / mean)
-    })
-  }
-  return new Map(
-    map.groups.flatMap(({ channels }) =>
-      channels.map((id) => [id, Math.sqrt(squares.get(id) ?? 0)] as const),
-    ),
-  )
-}
-
-/**
- * First-order Taylor expansion of the loss around a channel at zero (Molchanov et al. 2019, equation 8 with a gate on
- * everything that the channel is made by): the square of Σ gradient · weight, summed over batches. Where batch norm is not
- * folded its scale and shift are the gate; else weights and bias are.
+ * First-order Taylor expansion of the loss around a channel at zero (Molchanov et al. 2019, equation 8) from the gradients
+ * of what is there: the square of Σ gradient · weight over everything that makes the channel, summed over batches. Where
+ * batch norm is not folded its scale and shift are the gate; else weights and bias are. Exact for what is positively
+ * homogeneous behind them (ReLU); `gatedGraph` with `TaylorSums` is exact behind anything.
  */
 export class TaylorImportance {
   readonly #map: ChannelMap
-  readonly #gates: readonly { readonly parameter: string; readonly use: ConstantUse }[]
+  readonly #gates: readonly { readonly parameter: string; readonly cut: Cut }[]
   readonly #sums = new Map<number, number>()
 
   /** @param nameOf the parameter that a constant operand became; null where it is not learned */
-  constructor(map: ChannelMap, nameOf: (use: ConstantUse) => string | null) {
+  constructor(map: ChannelMap, nameOf: (use: Cut) => string | null) {
     this.#map = map
-    this.#gates = gatesOf(map).flatMap((use) => {
-      const parameter = nameOf(use)
-      return parameter === null ? [] : [{ parameter, use }]
+    this.#gates = gatesOf(map).flatMap((cut) => {
+      const parameter = nameOf(cut)
+      return parameter === null ? [] : [{ parameter, cut }]
     })
   }
 
@@ -62,60 +47,35 @@ export class TaylorImportance {
   add(values: ReadonlyMap<string, Float32Array>, gradients: ReadonlyMap<string, Float32Array>): void {
     const { graph } = this.#map
     const gates = new Map<number, number>()
-    for (const { parameter, use } of this.#gates) {
-      const [value, gradient] = [values.get(parameter)!, gradients.get(parameter)]
-      if (!gradient) continue
-      const { shape } = graph.values.get(use.node.inputs[use.input]!)!.type
-      const { axis, ids } = use.axes[madeAxis(use)]!
-      const products = Array.from(value, (w, i) => w * gradient[i]!)
-      sumAlong(products, shape, axis).forEach((sum, index) => {
-        const root = this.#map.find(ids[index]!)
-        gates.set(root, (gates.get(root) ?? 0) + sum)
+    for (const { parameter, cut } of this.#gates) {
+      const [value, gradient] = [values.get(parameter), gradients.get(parameter)]
+      if (!value || !gradient) continue
+      const { shape } = graph.values.get(cut.node.inputs[cut.input]!)!.type
+      const axis = madeAxis(cut)!
+      const groups = cut.axes[axis]!
+      const step = strides(shape)[axis]!
+      value.forEach((w, element) => {
+        const group = groups[Math.floor(element / step) % groups.length]!
+        gates.set(group, (gates.get(group) ?? 0) + w * gradient[element]!)
       })
     }
-    for (const [root, gate] of gates) this.#sums.set(root, (this.#sums.get(root) ?? 0) + gate * gate)
+    for (const [group, gate] of gates) this.#sums.set(group, (this.#sums.get(group) ?? 0) + gate * gate)
   }
 
   result(): Importance {
-    return new Map(
-      this.#map.groups.flatMap(({ channels }) =>
-        channels.map((id) => [id, this.#sums.get(id) ?? 0] as const),
-      ),
-    )
+    return new Map([...this.#map.tied.keys()].map((id) => [id, this.#sums.get(id) ?? 0]))
   }
 }
 
 /** Constants whose product with their gradients is the gradient of a gate on what they make. */
-function gatesOf(map: ChannelMap): ConstantUse[] {
+function gatesOf({ structure: { cuts } }: ChannelMap): Cut[] {
   const normalized = new Set(
-    map.constants.flatMap(({ node }) => (node.op.kind === 'BatchNormalization' ? [node.inputs[0]!] : [])),
+    cuts.flatMap(({ node }) => (node.op.kind === 'BatchNormalization' ? [node.inputs[0]!] : [])),
   )
-  return map.constants.filter(({ node, input }) => {
+  return cuts.filter((cut) => {
+    const { node, input } = cut
     if (node.op.kind === 'BatchNormalization') return input === 1 || input === 2
-    if (!isLayer(node.op.kind)) return false
     // behind it batch norm undoes what a gate before it would do
-    return input >= 1 && !normalized.has(node.outputs[0]!)
+    return madeAxis(cut) !== null && !normalized.has(node.outputs[0]!)
   })
-}
-
-function makesChannels({ node, input }: ConstantUse): boolean {
-  return isLayer(node.op.kind) && input === 1
-}
-
-function isLayer(kind: string): boolean {
-  return kind === 'Conv' || kind === 'ConvTranspose' || kind === 'Gemm' || kind === 'MatMul'
-}
-
-/** Which of a use's axes is that of the channels that its layer makes. */
-function madeAxis({ node, input, axes }: ConstantUse): number {
-  if (input !== 1 || axes.length === 1) return 0
-  // a convolution's first axis is its outputs; the others list where they come from first
-  return node.op.kind === 'Conv' ? 0 : 1
-}
-
-function sumAlong(numbers: ArrayLike<number>, shape: readonly number[], axis: number): number[] {
-  const inner = elementCount(shape.slice(axis + 1))
-  const sums = new Array<number>(shape[axis]!).fill(0)
-  for (let i = 0; i < numbers.length; i++) sums[Math.floor(i / inner) % shape[axis]!]! += numbers[i]!
-  return sums
 }
