@@ -42,7 +42,7 @@ const experiments = {
       recipe: parseRecipe(
         {
           perChannel: false,
-          preset: 'fast',
+          preset: 'balanced',
           labelOffset: 1,
           preprocessing: {
             resize: 224,

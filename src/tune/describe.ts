@@ -9,6 +9,6 @@ export function describeTuned({ report, model, quantized, folder }: Tuned, optio
     renderTuneTable(report, options),
     '',
     ...files.map((path) => `Wrote ${path}`),
-    `All figures are in ${folder}/tune.json`,
+    `Wrote ${folder}/report.html, and all figures in tune.json beside it`,
   ].join('\n')
 }

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { modelFileOf } from '../compile/execute-graph.ts'
 import type { Stage, TuneContext } from './context.ts'
 import type { TuneReport } from './report/document.ts'
+import { renderTuneMarkdown } from './report/markdown.ts'
+import { renderTunePage } from './report/page.ts'
 
 export interface Written {
   readonly folder: string
@@ -27,5 +29,7 @@ export async function writeTuned(stage: Stage, report: TuneReport, context: Tune
     await writeFile(quantized, file)
   }
   await writeFile(join(folder, 'tune.json'), `${JSON.stringify(report, null, 2)}\n`)
+  await writeFile(join(folder, 'report.html'), renderTunePage(report))
+  await writeFile(join(folder, 'report.md'), renderTuneMarkdown(report))
   return { folder, model, quantized }
 }
