@@ -5,7 +5,8 @@ import { closeNetwork } from '../close-network.ts'
 import type { Network, NetworkValues } from '../network.ts'
 import { gridOf } from './grid.ts'
 import { rangeOfGrid, type ScaleClass } from './scale-parameters.ts'
-import { scaleAt, type Simulation } from './simulate.ts'
+import { scaleAt } from './learned-scales.ts'
+import type { Simulation } from './simulate.ts'
 import { type StoredLayer, storedLayer } from './stored-layer.ts'
 import type { TypedGraph } from './target.ts'
 
@@ -66,7 +67,10 @@ export function rangesOf({ classes, scales }: Simulation, values: NetworkValues)
   return ranges
 }
 
-/** The network with values in the place of its parameters: a float graph that computes what training sees. */
+/**
+ * The network with values in the place of its parameters: a float graph that computes what training sees. As a file it
+ * wants a simulation that is `portable`, and a batch of the file's own.
+ */
 export function withValues(
   { graph, parameters, statistics, outputs }: Network,
   values: NetworkValues,

@@ -1,7 +1,6 @@
 import { constantOf } from '../../graph/constant.ts'
 import type { GraphBuilder } from '../builder.ts'
 import type { Backward } from '../gradient.ts'
-import type { Grid } from './grid.ts'
 
 /** A grid whose scale may be a value of the program. */
 export interface FakeGrid {
@@ -11,6 +10,8 @@ export interface FakeGrid {
   readonly scale: number
   /** A scalar of the program, above 0; null where the scale is not learned. */
   readonly parameter: string | null
+  /** In arithmetic alone: ONNX Runtime may fuse QuantizeLinear and DequantizeLinear into integer kernels of its own. */
+  readonly portable?: boolean
 }
 
 /**
@@ -46,8 +47,8 @@ export function fakeQuantize(
 }
 
 /** 8-bit grids whose integers a stock operator stores. */
-function hasStoredType({ lowest, highest }: FakeGrid): boolean {
-  return highest - lowest === 255
+function hasStoredType({ lowest, highest, portable }: FakeGrid): boolean {
+  return highest - lowest === 255 && !portable
 }
 
 function byStoredType(b: GraphBuilder, x: string, scale: string, { lowest }: FakeGrid): string {

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { openDataset } from '../../../src/data/open.ts'
+import type { Dataset } from '../../../src/data/types.ts'
+import { datasetBatches } from '../../../src/train/dataset-batches.ts'
+import { crossEntropy } from '../../../src/train/losses.ts'
+import { initialValues, type Network, type NetworkValues } from '../../../src/train/network.ts'
+import { adam } from '../../../src/train/optimizers.ts'
+import { buildProgram } from '../../../src/train/program.ts'
+import {
+  closeSimulation,
+  rangesOf,
+  reprepared,
+  withFrozenScales,
+  withValues,
+} from '../../../src/train/quantized/close.ts'
+import { simulateQuantization, type SimulateOptions } from '../../../src/train/quantized/simulate.ts'
+import type { Tensor } from '../../../src/tensor.ts'
+import { openSession } from '../../../src/train/session.ts'
+import { executeGraph } from '../../../src/compile/execute-graph.ts'
+import { silentProgress } from '../../../src/progress.ts'
+import { repositoryRoot } from '../../fixtures.ts'
+import {
+  deployed,
+  differenceOf,
+  forward,
+  optionsOf,
+  randomSubject,
+  subjectOf,
+  type Subject,
+  tailoredFor,
+  targetNamed,
+} from './deployment.ts'
+import { branchingNetwork } from './branches.ts'
+
+const example = join(repositoryRoot, 'examples', 'mnist')
+const options = optionsOf('aarch64', 'int8')
+let subject: Subject
+let digits: Dataset
+before(async () => {
+  subject = await subjectOf(join(example, 'mnist.onnx'), join(example, 'data.yaml'), 24)
+  const inputs = subject.graph.inputs.map((name) => {
+    const { dtype, shape } = subject.graph.values.get(name)!.type
+    return { name, dtype, shape }
+  })
+  digits = await openDataset(join(example, 'data.yaml'), inputs, { seed: 0, warn: silentProgress().warn })
+})
+
+async function simulationFor(target: string, more: Partial<SimulateOptions> = {}) {
+  const { graph, ranges, quantization } = await tailoredFor(subject, targetNamed(target), options)
+  return simulateQuantization(graph, ranges, quantization, { batchSize: 16, ...more })
+}
+
+/** @returns the mean losses of the first and the last steps, and the values after them */
+async function trained(network: Network, steps: number, rate: number) {
+  const program = buildProgram(network, { loss: crossEntropy(), optimizer: adam() })
+  const session = await openSession(program)
+  const indices = Array.from({ length: 16 * steps }, (_, i) => i % digits.length)
+  const batches = datasetBatches(digits, indices, { batchSize: 16, seed: 1, shuffle: true })
+  const losses: number[] = []
+  for await (const { feeds } of batches.epoch(0))
+    losses.push((await session.step(feeds, rate, losses.length)).loss!)
+  const values: NetworkValues = session.state()
+  await session.close()
+  const mean = (some: readonly number[]) => some.reduce((sum, loss) => sum + loss, 0) / some.length
+  return { first: mean(losses.slice(0, 5)), last: mean(losses.slice(-5)), values }
+}
+
+for (const weightScales of ['min-max', 'learned'] as const)
+  test(`weights of 2 bits learn to do without the other six, ${weightScales} scales`, async () => {
+    const simulation = await simulationFor('litert', { weightBits: 2, weightScales })
+    assert.equal(simulation.deployable, false)
+    const { first, last, values } = await trained(simulation.network, 25, 5e-4)
+    assert.ok(last < 0.6 * first, `${first} to ${last}`)
+    const { layers } = closeSimulation(simulation, values)
+    for (const { integers } of layers.values()) assert.ok(integers.every((q) => Math.abs(q) <= 1))
+  })
+
+test('after real steps of training the artifact computes what training saw, and scales have moved', async () => {
+  const simulation = await simulationFor('onnxruntime', { weightScales: 'learned' })
+  const { values } = await trained(simulation.network, 8, 1e-3)
+  for (const { parameter } of simulation.scales) assert.notEqual(values.get(parameter)![0], 1)
+  const closed = closeSimulation(simulation, values)
+  assert.deepEqual(reprepared(simulation, closed).deviations, [])
+  const one = await simulationFor('onnxruntime', { weightScales: 'learned', batchSize: 1 })
+  const seen = await forward(one.network, subject.samples, values)
+  const runnable = await deployed(targetNamed('onnxruntime'), closed.graph, closed.ranges, options)
+  const { within } = await differenceOf(runnable, subject.samples, seen, [1])
+  assert.equal(within, 1)
+  await runnable.evaluator.close()
+})
+
+test('a width that no artifact has is a float file of its own, which computes what training sees', async () => {
+  const width = { weightBits: 4, activationBits: 6, batchSize: 1 }
+  const simulation = await simulationFor('onnxruntime', width)
+  const values = initialValues(simulation.network)
+  const seen = await forward(simulation.network, subject.samples, values)
+  const portable = await simulationFor('onnxruntime', { ...width, portable: true })
+  const plain = await executeGraph(withValues(portable.network, values))
+  const [output] = simulation.network.outputs
+  for (const [index, { inputs }] of subject.samples.entries())
+    assert.deepEqual(unsigned((await plain.run(inputs)).get(output!)!), unsigned(seen[index]![0]!))
+  assert.equal(portable.deployable, false)
+  await plain.close()
+})
+
+/** Without the sign of zeros. */
+function unsigned({ data }: Tensor): Float32Array {
+  return (data as Float32Array).map((x) => x + 0)
+}
+
+test('frozen scales stay where training left them while weights go on', async () => {
+  const simulation = await simulationFor('litert', { weightScales: 'learned' })
+  const { values } = await trained(simulation.network, 3, 1e-3)
+  const frozen = withFrozenScales(simulation, values)
+  const after = (await trained(frozen, 3, 1e-3)).values
+  const parameters = frozen.parameters.filter(({ trainable }) => trainable)
+  assert.ok(parameters.length > 0 && parameters.length < simulation.network.parameters.length)
+  assert.deepEqual(rangesOf(simulation, after), rangesOf(simulation, values))
+  for (const { parameter } of simulation.weightScales.values())
+    assert.deepEqual(after.get(parameter!), values.get(parameter!))
+  for (const { name } of parameters) assert.notDeepEqual(after.get(name), values.get(name))
+})
+
+test('what an operator fixes is not learned, and what a clip ends is not learned beyond it', async () => {
+  const branches = randomSubject(branchingNetwork())
+  // inputs of up to 1 would not reach 6
+  for (const { inputs } of [...branches.calibration, ...branches.samples])
+    for (const { data } of inputs.values())
+      for (let i = 0; i < data.length; i++) (data as Float32Array)[i]! *= 8
+  const target = targetNamed('onnxruntime')
+  const { graph, ranges, quantization } = await tailoredFor(branches, target, options)
+  const { classes, scales, network, ...simulation } = simulateQuantization(graph, ranges, quantization, {
+    batchSize: 1,
+  })
+  const classOf = (name: string) => classes.of.get(classes.typed.stored!.get(name)!)!
+  assert.equal(classOf('sigmoid').grid.scale, Math.fround(1 / 256))
+  assert.equal(classOf('sigmoid').movable, false)
+  assert.equal(classOf('relu6').largestScale, Math.fround(6 / 255))
+  assert.equal(classOf('maxpool'), classOf('relu_2'))
+  const wide = new Map(
+    network.parameters.map(({ name, initial }) => [
+      name,
+      name.startsWith('scale/') ? initial.map(() => 3) : initial,
+    ]),
+  )
+  const closed = closeSimulation({ classes, scales, network, ...simulation }, wide)
+  assert.deepEqual(reprepared({ classes, scales, network, ...simulation }, closed).deviations, [])
+  assert.equal(closed.scales.get(classOf('relu6')), Math.fround(6 / 255))
+})
+
+test('a target that stores something else than training saw is reported', async () => {
+  const simulation = await simulationFor('onnxruntime')
+  const closed = closeSimulation(
+    simulation,
+    new Map(simulation.network.parameters.map(({ name, initial }) => [name, initial])),
+  )
+  const [name, range] = [...closed.ranges][1]!
+  const ranges = new Map([...closed.ranges, [name, { ...range, max: range.max * 2 }]])
+  const { deviations } = reprepared(simulation, { ...closed, ranges })
+  assert.ok(deviations.some(({ where, stored }) => where === name && stored.startsWith('scale ')))
+  assert.ok(deviations.length < simulation.classes.of.size)
+})
