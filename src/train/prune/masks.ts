@@ -25,15 +25,58 @@ export function sparsityAt(done: number, target: number): number {
   return target * (1 - (1 - Math.min(1, Math.max(0, done))) ** 3)
 }
 
-/** The share of all weights that is smallest in magnitude, over the layers together (Han et al. 2015). Ties go in order. */
-export function magnitudeMasks(weights: readonly MaskedWeights[], sparsity: number): Masks {
-  const total = weights.reduce((sum, { values }) => sum + values.length, 0)
-  const zeros = Math.floor(sparsity * total)
-  const magnitudes = new Float32Array(total)
+export interface MagnitudeOptions {
+  /** `global` compares weights of all layers, `layer` takes the same share of each. `global` by default. */
+  readonly scope?: 'global' | 'layer'
+  /**
+   * Share of each layer's weights that stays however small they are; 0.02 by default. Without any a layer of small weights
+   * would go as a whole, and the network with it (layer collapse: Tanaka et al. 2020).
+   */
+  readonly leastPerLayer?: number
+}
+
+/**
+ * The share of all weights that is smallest in magnitude is held at zero (Han et al. 2015). Ties go in order, and a weight
+ * that is zero already stays so: masks of growing sparsity are nested as long as training holds to them.
+ */
+export function magnitudeMasks(
+  weights: readonly MaskedWeights[],
+  sparsity: number,
+  { scope = 'global', leastPerLayer = 0.02 }: MagnitudeOptions = {},
+): Masks {
+  const mostOf = ({ values }: MaskedWeights) => Math.floor((1 - leastPerLayer) * values.length)
+  if (scope === 'layer')
+    return new Map(
+      weights.flatMap((layer) => [
+        ...smallest([layer], Math.min(Math.round(sparsity * layer.values.length), mostOf(layer))),
+      ]),
+    )
+  const masks = new Map<string, Float32Array>()
+  let left = weights
+  let zeros = Math.round(sparsity * sizeOf(weights))
+  for (;;) {
+    const tried = smallest(left, Math.min(zeros, sizeOf(left)))
+    const full = left.filter((layer) => zerosIn(tried.get(layer.name)!) > mostOf(layer))
+    for (const layer of full) {
+      masks.set(layer.name, smallest([layer], mostOf(layer)).get(layer.name)!)
+      zeros -= mostOf(layer)
+    }
+    if (full.length === 0) {
+      for (const [name, mask] of tried) masks.set(name, mask)
+      // in the order of the layers
+      return new Map(weights.map(({ name }) => [name, masks.get(name)!]))
+    }
+    left = left.filter((layer) => !full.includes(layer))
+  }
+}
+
+/** Masks that hold exactly so many weights at zero: the smallest of all layers together. */
+function smallest(weights: readonly MaskedWeights[], zeros: number): Map<string, Float32Array> {
+  const magnitudes = new Float32Array(sizeOf(weights))
   let at = 0
   for (const { values } of weights) for (const value of values) magnitudes[at++] = Math.abs(value)
   const threshold = zeros === 0 ? -1 : magnitudes.toSorted()[zeros - 1]!
-  let below = magnitudes.reduce((count, value) => count + (value < threshold ? 1 : 0), 0)
+  let taken = magnitudes.reduce((count, value) => count + (value < threshold ? 1 : 0), 0)
   return new Map(
     weights.map(({ name, values }) => [
       name,
@@ -41,13 +84,26 @@ export function magnitudeMasks(weights: readonly MaskedWeights[], sparsity: numb
         const magnitude = Math.abs(value)
         if (magnitude < threshold) return 0
         // as many of the equal ones as are still wanted
-        if (magnitude === threshold && below < zeros) {
-          below++
+        if (magnitude === threshold && taken < zeros) {
+          taken++
           return 0
         }
         return 1
       }),
     ]),
+  )
+}
+
+/** Values with zeros where masks hold them; those without a mask are the same arrays. */
+export function applyMasks(
+  values: ReadonlyMap<string, Float32Array>,
+  masks: Masks,
+): ReadonlyMap<string, Float32Array> {
+  return new Map(
+    [...values].map(([name, numbers]) => {
+      const mask = masks.get(name)
+      return [name, mask ? numbers.map((value, index) => (mask[index] === 0 ? 0 : value)) : numbers]
+    }),
   )
 }
 
@@ -87,10 +143,15 @@ export function structuredMasks(
 
 /** Share of zeros over all weights that are masked. */
 export function sparsityOf(masks: Masks): number {
-  let [zeros, total] = [0, 0]
-  for (const mask of masks.values()) {
-    total += mask.length
-    for (const one of mask) if (one === 0) zeros++
-  }
-  return total === 0 ? 0 : zeros / total
+  const all = [...masks.values()]
+  const total = all.reduce((sum, mask) => sum + mask.length, 0)
+  return total === 0 ? 0 : all.reduce((sum, mask) => sum + zerosIn(mask), 0) / total
+}
+
+function zerosIn(mask: Float32Array): number {
+  return mask.reduce((count, one) => count + (one === 0 ? 1 : 0), 0)
+}
+
+function sizeOf(weights: readonly MaskedWeights[]): number {
+  return weights.reduce((sum, { values }) => sum + values.length, 0)
 }
