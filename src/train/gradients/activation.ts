@@ -1,3 +1,4 @@
+import type { OpOf } from '../../graph/ops.ts'
 import type { GraphBuilder } from '../builder.ts'
 import type { Backward, GradientFamily } from '../gradient.ts'
 
@@ -15,7 +16,7 @@ type Kind =
   | 'Softmax'
   | 'LogSoftmax'
 
-/** At a kink the gradient is that of the flat side, as TensorFlow has it. */
+/** At a kink the gradient is the one that TensorFlow takes. */
 export const activationGradients: GradientFamily<Kind> = {
   Relu: (_, { b, outputs, gradients }) => [b.mul(gradients[0]!, b.mask('Greater', outputs[0]!, b.scalar(0)))],
   LeakyRelu: (op, { b, inputs, gradients }) => [
@@ -33,7 +34,7 @@ export const activationGradients: GradientFamily<Kind> = {
       wants(1) ? b.unbroadcast(b.where(positive, b.scalar(0), b.mul(dy, x)), b.shape(slope)) : null,
     ]
   },
-  Clip: (op, { b, inputs, gradients }) => [b.mul(gradients[0]!, inside(b, inputs[0]!, op.min, op.max))],
+  Clip: (op, backward) => [clipGradient(op, backward)],
   Sigmoid: (_, { b, outputs, gradients }) => {
     const y = outputs[0]!
     return [b.mul(gradients[0]!, b.mul(y, b.sub(b.scalar(1), y)))]
@@ -74,12 +75,20 @@ export const activationGradients: GradientFamily<Kind> = {
   },
 }
 
+/** What was not changed has it: the bounds too, but for a lower one of 0, which is a Relu's. */
+function clipGradient({ min, max }: OpOf<'Clip'>, { b, inputs, outputs, gradients }: Backward): string {
+  const [x, y, dy] = [inputs[0]!, outputs[0]!, gradients[0]!]
+  if (min === -Infinity && max === Infinity) return dy
+  const positive = () => b.compare('Greater', y, b.scalar(0))
+  if (min === 0 && max === Infinity) return b.mul(dy, b.cast(positive(), 'float32'))
+  const same = b.compare('Equal', x, y)
+  return b.mul(dy, b.cast(min === 0 ? b.compare('And', same, positive()) : same, 'float32'))
+}
+
 /** 1 strictly between the bounds, else 0. */
 function inside(b: GraphBuilder, x: string, min: number, max: number): string {
-  const above = Number.isFinite(min) ? b.mask('Greater', x, b.scalar(min)) : null
-  const below = Number.isFinite(max) ? b.mask('Less', x, b.scalar(max)) : null
-  if (above && below) return b.mul(above, below)
-  return above ?? below ?? b.scalar(1)
+  const above = b.compare('Greater', x, b.scalar(min))
+  return b.cast(b.compare('And', above, b.compare('Less', x, b.scalar(max))), 'float32')
 }
 
 /** Φ(x) + x·φ(x), with the normal distribution and its density. */

@@ -1,4 +1,7 @@
+import { numbersOf } from '../../graph/constant.ts'
 import type { OpOf } from '../../graph/ops.ts'
+import { elementCount } from '../../tensor.ts'
+import type { GraphBuilder } from '../builder.ts'
 import type { Backward, GradientFamily } from '../gradient.ts'
 
 export const elementwiseGradients: GradientFamily<'Unary' | 'Binary' | 'Comparison' | 'Where'> = {
@@ -76,13 +79,8 @@ function binaryGradient(
       return b.mul(dy, side === 'left' ? right : left)
     case 'Div':
       return side === 'left' ? b.div(dy, right) : b.unary('Neg', b.div(b.mul(dy, outputs[0]!), right))
-    case 'Pow': {
-      if (side === 'left') return b.mul(dy, b.mul(right, b.binary('Pow', left, b.sub(right, b.scalar(1)))))
-      // of a base that has no logarithm nothing is known: as in TensorFlow it counts as zero
-      const positive = b.compare('Greater', left, b.scalar(0))
-      const log = b.unary('Log', b.where(positive, left, b.scalar(1)))
-      return b.mul(dy, b.mul(outputs[0]!, log))
-    }
+    case 'Pow':
+      return side === 'left' ? baseGradient(b, left, right, dy) : exponentGradient(b, left, outputs[0]!, dy)
     case 'Min':
     case 'Max': {
       // equal operands: the left one has it, as in TensorFlow
@@ -90,4 +88,25 @@ function binaryGradient(
       return b.mul(dy, side === 'left' ? first : b.sub(b.scalar(1), first))
     }
   }
+}
+
+function baseGradient(b: GraphBuilder, base: string, exponent: string, dy: string): string {
+  const { constant } = b.editor.value(exponent)
+  const fixed = constant && elementCount(constant.shape) === 1 ? numbersOf(constant)[0]! : null
+  // the usual powers by products, many times as fast
+  if (fixed === 1) return dy
+  if (fixed === 2) return b.mul(dy, b.mul(base, b.scalar(2)))
+  if (fixed === 3) return b.mul(dy, b.mul(b.mul(base, base), b.scalar(3)))
+  const power = b.cast(exponent, 'float32')
+  // x⁰ is constant at 0 too, where 0 · x⁻¹ is not a number
+  const one = b.scalar(1)
+  const lower = b.where(b.compare('Equal', power, b.scalar(0)), one, b.sub(power, one))
+  return b.mul(dy, b.mul(power, b.binary('Pow', base, lower)))
+}
+
+/** Of a base that has no logarithm nothing is known: as in TensorFlow it counts as zero. */
+function exponentGradient(b: GraphBuilder, base: string, power: string, dy: string): string {
+  const positive = b.compare('Greater', base, b.scalar(0))
+  const log = b.unary('Log', b.where(positive, base, b.scalar(1)))
+  return b.mul(dy, b.mul(power, log))
 }

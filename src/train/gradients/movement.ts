@@ -1,8 +1,10 @@
 import type { OpOf } from '../../graph/ops.ts'
-import { EdgewrightError } from '../../error.ts'
+import { sliceExtent } from '../../graph/infer.ts'
+import { numbersOf } from '../../graph/constant.ts'
 import type { GraphBuilder } from '../builder.ts'
 import type { Backward, GradientFamily } from '../gradient.ts'
-import { interpolation, padSources } from './sources.ts'
+import { mappedBack } from './linear-map.ts'
+import { resizeGradient } from './resize.ts'
 
 type Kind =
   | 'Concat'
@@ -71,91 +73,98 @@ export const movementGradients: GradientFamily<Kind> = {
 }
 
 /** Zeros where nothing was taken from. */
-function sliceGradient(op: OpOf<'Slice'>, { b, inputs, outputs, gradients }: Backward): string {
-  const [shape, made] = [b.shape(inputs[0]!), b.shape(outputs[0]!)]
+function sliceGradient(op: OpOf<'Slice'>, { b, inputs, gradients }: Backward): string {
+  const shape = b.shape(inputs[0]!)
   const padsBegin = shape.map(() => 0)
   const padsEnd = shape.map(() => 0)
   let gradient = gradients[0]!
   op.axes.forEach((axis, index) => {
     const [size, step] = [shape[axis]!, op.steps[index]!]
-    const stated = op.starts[index]!
-    const lowest = step < 0 ? -1 : 0
-    const start = Math.min(Math.max(stated < 0 ? stated + size : stated, lowest), step < 0 ? size - 1 : size)
-    const count = made[axis]!
+    const { start, count } = sliceExtent(size, op.starts[index]!, op.ends[index]!, step)
     if (step === 1) {
       padsBegin[axis] = start
       padsEnd[axis] = size - start - count
       return
     }
-    const position = new Map(
-      Array.from({ length: count }, (_, taken) => [start + taken * step, taken] as const),
-    )
-    gradient = gathered(
-      b,
-      withZero(b, gradient, axis),
-      axis,
-      Array.from({ length: size }, (_, at) => position.get(at) ?? count),
-    )
+    const taken = new Map(Array.from({ length: count }, (_, at) => [start + at * step, at] as const))
+    // where nothing was taken from, the zero behind the last
+    const sources = Array.from({ length: size }, (_, at) => taken.get(at) ?? count)
+    gradient = b.op({ kind: 'Gather', axis }, [withZero(b, gradient, axis), b.integers(sources)])
   })
-  return padsBegin.concat(padsEnd).every((pad) => pad === 0)
-    ? gradient
-    : b.op({ kind: 'Pad', mode: 'constant', padsBegin, padsEnd, value: 0 }, [gradient])
+  return padded(b, gradient, padsBegin, padsEnd)
 }
 
 /** One more index along an axis, at which everything is zero. */
 function withZero(b: GraphBuilder, x: string, axis: number): string {
   const none = b.shape(x).map(() => 0)
-  const padsEnd = none.map((_, at) => (at === axis ? 1 : 0))
-  return b.op({ kind: 'Pad', mode: 'constant', padsBegin: none, padsEnd, value: 0 }, [x])
+  return padded(b, x, none, none.with(axis, 1))
 }
 
-function gathered(b: GraphBuilder, x: string, axis: number, indices: readonly number[]): string {
-  return b.op({ kind: 'Gather', axis }, [x, b.integers(indices)])
+function padded(
+  b: GraphBuilder,
+  x: string,
+  padsBegin: readonly number[],
+  padsEnd: readonly number[],
+): string {
+  return [...padsBegin, ...padsEnd].every((pad) => pad === 0)
+    ? x
+    : b.op({ kind: 'Pad', mode: 'constant', padsBegin, padsEnd, value: 0 }, [x])
 }
 
-/** Rows that were taken several times add up. */
-function gatherGradient(op: OpOf<'Gather'>, { b, inputs, gradients, wants }: Backward): string | null {
+function gatherGradient(op: OpOf<'Gather'>, backward: Backward): string | null {
+  const { b, inputs, gradients, wants } = backward
   if (!wants(0)) return null
   const [x, indices] = inputs as [string, string]
+  const { constant } = b.editor.value(indices)
   const shape = b.shape(x)
   const size = shape[op.axis]!
-  const outer = shape.slice(0, op.axis).reduce((product, extent) => product * extent, 1)
-  const inner = shape.slice(op.axis + 1).reduce((product, extent) => product * extent, 1)
-  const count = b.shape(indices).reduce((product, extent) => product * extent, 1)
-  const rows = b.reshape(b.transpose(b.reshape(gradients[0]!, [outer, count, inner]), [1, 0, 2]), [
-    count,
-    outer * inner,
-  ])
-  const flat = b.reshape(b.cast(indices, 'int64'), [count, 1])
-  // from the end where they are negative
-  const counted = b.where(b.compare('Less', flat, b.integers([0])), b.add(flat, b.integers([size])), flat)
+  const taken = constant && numbersOf(constant).map((index) => (index < 0 ? index + size : index))
+  // one part of a stacked tensor, as attention takes it apart: no sum is needed
+  if (taken && taken.length > 0 && taken.every((index, i) => index === taken[0]! + i)) {
+    const none = shape.map(() => 0)
+    return padded(
+      b,
+      b.reshape(gradients[0]!, shape.with(op.axis, taken.length)),
+      none.with(op.axis, taken[0]!),
+      none.with(op.axis, size - taken[0]! - taken.length),
+    )
+  }
+  return scatterAdded(op.axis, backward)
+}
+
+/**
+ * Rows that were taken several times add up. By ScatterElements, which is slower than ScatterND and right: ONNX Runtime's
+ * ScatterND adds from several threads at once and loses summands of equal indices (microsoft/onnxruntime#23396).
+ */
+function scatterAdded(axis: number, { b, inputs, gradients }: Backward): string {
+  const [x, indices] = inputs as [string, string]
+  const shape = b.shape(x)
+  const [outer, inner] = [product(shape.slice(0, axis)), product(shape.slice(axis + 1))]
+  const [size, count] = [shape[axis]!, product(b.shape(indices))]
+  const updates = [outer, count, inner]
+  const flat = b.expand(b.reshape(b.cast(indices, 'int64'), [1, count, 1]), updates)
   const [sums] = b.stock(
-    'ScatterND',
-    [b.expand(b.scalar(0), [size, outer * inner]), counted, rows],
-    [{ shape: [size, outer * inner] }],
-    { reduction: { text: 'add' } },
+    'ScatterElements',
+    [b.expand(b.scalar(0), [outer, size, inner]), flat, b.reshape(gradients[0]!, updates)],
+    [{ shape: [outer, size, inner] }],
+    { axis: { int: 1 }, reduction: { text: 'add' } },
     16,
   )
-  return b.reshape(b.transpose(b.reshape(sums!, [size, outer, inner]), [1, 0, 2]), shape)
+  return b.reshape(sums!, shape)
+}
+
+function product(sizes: readonly number[]): number {
+  return sizes.reduce((total, size) => total * size, 1)
 }
 
 function padGradient(op: OpOf<'Pad'>, { b, inputs, gradients }: Backward): string {
+  const { mode, padsBegin, padsEnd } = op
   const opposite = (pads: readonly number[]) => pads.map((pad) => (pad === 0 ? 0 : -pad))
-  if (op.mode === 'constant')
-    return b.op(
-      {
-        kind: 'Pad',
-        mode: 'constant',
-        padsBegin: opposite(op.padsBegin),
-        padsEnd: opposite(op.padsEnd),
-        value: 0,
-      },
-      [gradients[0]!],
-    )
+  if (mode === 'constant') return padded(b, gradients[0]!, opposite(padsBegin), opposite(padsEnd))
   return b.shape(inputs[0]!).reduce((gradient, size, axis) => {
-    const [begin, end] = [op.padsBegin[axis]!, op.padsEnd[axis]!]
+    const [begin, end] = [padsBegin[axis]!, padsEnd[axis]!]
     if (begin === 0 && end === 0) return gradient
-    const sources = padSources(op.mode as Exclude<typeof op.mode, 'constant'>, size, begin, end)
+    const sources = padSources(mode, size, begin, end)
     return mappedBack(
       b,
       gradient,
@@ -166,40 +175,15 @@ function padGradient(op: OpOf<'Pad'>, { b, inputs, gradients }: Backward): strin
   }, gradients[0]!)
 }
 
-function resizeGradient(op: OpOf<'Resize'>, { b, inputs, gradients }: Backward): string {
-  const shape = b.shape(inputs[0]!)
-  return shape.reduce((gradient, size, axis) => {
-    const made = op.sizes[axis]!
-    if (made === size && (op.scales?.[axis] ?? 1) === 1) return gradient
-    const taps = interpolation(op, axis, size, made)
-    if (!taps)
-      throw new EdgewrightError('OPERATOR_UNSUPPORTED', 'Training cannot go back through an operator.', {
-        where: 'Resize',
-        saw: `mode ${op.mode}, coordinates ${op.coordinateTransformation}${op.antialias ? ', antialias' : ''}`,
-        hint: 'Nearest and linear resizing without antialias can be trained through.',
-      })
-    return mappedBack(b, gradient, axis, size, taps)
-  }, gradients[0]!)
-}
-
-/** The transpose of a linear map along one axis. @param taps of each output: source index and weight */
-function mappedBack(
-  b: GraphBuilder,
-  gradient: string,
-  axis: number,
-  size: number,
-  taps: readonly (readonly (readonly [number, number])[])[],
-): string {
-  const matrix = new Float32Array(taps.length * size)
-  taps.forEach((sources, made) => {
-    for (const [source, weight] of sources) matrix[made * size + source]! += weight
+/** Which element along an axis each element of a padded one is. */
+function padSources(mode: 'reflect' | 'edge' | 'wrap', size: number, begin: number, end: number): number[] {
+  const wrapped = (at: number, period: number) => ((at % period) + period) % period
+  return Array.from({ length: size + begin + end }, (_, position) => {
+    const at = position - begin
+    if (mode === 'edge') return Math.min(Math.max(at, 0), size - 1)
+    if (mode === 'wrap') return wrapped(at, size)
+    // the edge itself is not repeated
+    const turn = wrapped(at, Math.max(1, 2 * (size - 1)))
+    return turn < size ? turn : 2 * (size - 1) - turn
   })
-  const rank = b.shape(gradient).length
-  const last = Array.from({ length: rank }, (_, at) => at).filter((at) => at !== axis)
-  const perm = [...last, axis]
-  const product = b.matMul(b.transpose(gradient, perm), b.floats(matrix, [taps.length, size]))
-  return b.transpose(
-    product,
-    perm.map((_, at) => perm.indexOf(at)),
-  )
 }

@@ -1,4 +1,5 @@
 import type { OpOf } from '../../graph/ops.ts'
+import type { GraphBuilder } from '../builder.ts'
 import type { Backward, GradientFamily } from '../gradient.ts'
 
 export const reductionGradients: GradientFamily<'Reduce' | 'ArgMax' | 'ArgMin'> = {
@@ -49,21 +50,7 @@ function productOfOthers(x: string, axes: readonly number[], b: Backward['b']): 
   const count = axes.reduce((product, axis) => product * shape[axis]!, 1)
   const rows = rest.reduce((product, axis) => product * shape[axis]!, 1)
   const flat = b.reshape(b.transpose(x, perm), [rows, count])
-  const running = (columns: readonly number[]) => {
-    const before = new Map<number, string>()
-    let product = b.expand(b.scalar(1), [rows, 1])
-    for (const column of columns) {
-      before.set(column, product)
-      product = b.mul(product, b.slice(flat, 1, column, column + 1))
-    }
-    return before
-  }
-  const columns = Array.from({ length: count }, (_, column) => column)
-  const [left, right] = [running(columns), running(columns.toReversed())]
-  const others = b.op(
-    { kind: 'Concat', axis: 1 },
-    columns.map((column) => b.mul(left.get(column)!, right.get(column)!)),
-  )
+  const others = b.mul(productBefore(b, flat), productBehind(b, flat))
   const shaped = b.reshape(
     others,
     perm.map((axis) => shape[axis]!),
@@ -72,4 +59,23 @@ function productOfOthers(x: string, axes: readonly number[], b: Backward['b']): 
     shaped,
     shape.map((_, axis) => perm.indexOf(axis)),
   )
+}
+
+/** Of each column the product of all columns before it, by doubling: as many steps as the count has bits. */
+function productBefore(b: GraphBuilder, x: string): string {
+  const [rows, count] = b.shape(x) as [number, number]
+  const shifted = (from: string, by: number) => {
+    const ones = b.expand(b.scalar(1), [rows, Math.min(by, count)])
+    return by >= count ? ones : b.op({ kind: 'Concat', axis: 1 }, [ones, b.slice(from, 1, 0, count - by)])
+  }
+  let product = shifted(x, 1)
+  for (let reach = 1; reach < count - 1; reach *= 2) product = b.mul(product, shifted(product, reach))
+  return product
+}
+
+function productBehind(b: GraphBuilder, x: string): string {
+  const count = b.shape(x)[1]!
+  const backwards = (from: string) =>
+    b.op({ kind: 'Slice', axes: [1], starts: [-1], ends: [-count - 1], steps: [-1] }, [from])
+  return backwards(productBefore(b, backwards(x)))
 }
