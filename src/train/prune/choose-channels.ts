@@ -13,15 +13,6 @@ export interface ChannelChoices {
   readonly leastShare?: number | undefined
 }
 
-export interface ChosenChannels {
-  /** Channels that go. */
-  readonly removed: ReadonlySet<number>
-  readonly macs: { readonly before: number; readonly after: number }
-  readonly weights: { readonly before: number; readonly after: number }
-  /** Channels of the layers that make them, and how many of them go. */
-  readonly layers: ChannelChoice['layers']
-}
-
 /**
  * Channels to be removed until a budget holds: again and again those that lose least for what they save, both counted
  * anew as the layers around them shrink.
@@ -33,12 +24,10 @@ export function chooseChannels(
   importance: Importance,
   budget: ChannelBudget,
   { multiple = 1, leastShare = 0.1 }: ChannelChoices = {},
-): ChosenChannels {
+): ChannelChoice {
   const choice = choose(graph, importance, budget, { multiple, maxPerLayer: 1 - leastShare })
   if (!choice.met) throw unreachable(choice, budget)
-  const { removed, before, after, layers } = choice
-  const both = (of: keyof ChannelCost) => ({ before: before[of], after: after[of] })
-  return { removed, macs: both('macs'), weights: both('weights'), layers }
+  return choice
 }
 
 function unreachable({ before, after }: ChannelChoice, budget: ChannelBudget): EdgewrightError {
