@@ -50,35 +50,55 @@ interface Axes {
 function along(union: ChannelUnion, labels: Int32Array, { from, axis, to, at }: Axes): Along | null {
   const [size, period] = [to[at]!, labels.length]
   const [outer, inner] = [elementCount(from.slice(axis + 1)), elementCount(to.slice(at + 1))]
+  // inside of one channel every index covers all channels; around all of them each covers all too
+  if (inner * size <= outer || inner >= outer * period) return null
   // both indices stay the same over so many elements, and come again after so many
   const step = gcd(outer, inner)
   const end = Math.min(elementCount(from), lcm(outer * period, inner * size))
   const made = new Int32Array(size).fill(-1)
-  const pairs: [number, number][] = []
+  const classes = new Classes()
   for (let element = 0; element < end; element += step) {
     const label = union.find(labels[Math.floor(element / outer) % period]!)
     const index = Math.floor(element / inner) % size
+    classes.add(label)
     if (made[index] === -1) made[index] = label
-    else if (made[index] !== label) pairs.push([made[index]!, label])
+    else classes.join(made[index]!, label)
   }
-  const classes = classesAfter(made, pairs)
-  return classes > 1 ? { labels: made, pairs, classes } : null
+  return classes.count > 1 ? { labels: made, pairs: classes.joined, classes: classes.count } : null
 }
 
-/** Classes that are left when pairs are united. */
-function classesAfter(labels: Int32Array, pairs: readonly (readonly [number, number])[]): number {
-  const parents = new Map<number, number>()
-  const find = (label: number): number => {
+/** Classes as they would be, without a change to the union. */
+class Classes {
+  readonly #parents = new Map<number, number>()
+  /** What was apart before. */
+  readonly joined: [number, number][] = []
+
+  get count(): number {
+    return this.#parents.size - this.joined.length
+  }
+
+  add(label: number): void {
+    if (!this.#parents.has(label)) this.#parents.set(label, label)
+  }
+
+  join(a: number, b: number): void {
+    if (a === b) return
+    const [first, second] = [this.#find(a), this.#find(b)]
+    if (first === second) return
+    this.#parents.set(Math.max(first, second), Math.min(first, second))
+    this.joined.push([first, second])
+  }
+
+  #find(label: number): number {
     let root = label
-    for (let up = parents.get(root); up !== undefined; up = parents.get(root)) root = up
-    if (root !== label) parents.set(label, root)
+    for (let up = this.#parents.get(root)!; up !== root; up = this.#parents.get(root)!) root = up
+    for (let at = label; at !== root; ) {
+      const next = this.#parents.get(at)!
+      this.#parents.set(at, root)
+      at = next
+    }
     return root
   }
-  for (const [a, b] of pairs) {
-    const [first, second] = [find(a), find(b)]
-    if (first !== second) parents.set(Math.max(first, second), Math.min(first, second))
-  }
-  return new Set([...labels, ...pairs.flat()].map(find)).size
 }
 
 function gcd(a: number, b: number): number {
