@@ -26,7 +26,7 @@ export interface Closed {
 /** @param values of the simulation's parameters, as training left them */
 export function closeSimulation(simulation: Simulation, values: NetworkValues): Closed {
   const { graph, marked, network } = simulation
-  const trained = closeNetwork(marked, network, values)
+  const trained = closeNetwork(marked, network, simulation.foldedValues(values))
   const latent = withConstants(graph, (name) => trained.values.get(name) ?? null)
   const rounded = new Map<string, Value>()
   const scales = new Map(simulation.classes.all.map((one) => [one, scaleOf(simulation, one, values)]))

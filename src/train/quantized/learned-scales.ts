@@ -15,7 +15,7 @@ export interface LearnedScale {
 }
 
 export interface LearnedScalesOptions {
-  /** Scales of activations are learned where the target leaves them free (LSQ); else they stay. Default true. */
+  /** Scales of activations but the inputs' are learned where the target leaves them free (LSQ). Default true. */
   readonly learnScales?: boolean
   /** Fewer than the target's: for what no artifact exists for. */
   readonly activationBits?: number
@@ -44,11 +44,19 @@ export class LearnedScales {
   readonly learned: LearnedScale[] = []
   readonly #b: GraphBuilder
   readonly #classes: ScaleClasses
+  readonly #inputs: ReadonlySet<string>
   readonly #options: LearnedScalesOptions
   readonly #known = new Map<ScaleClass, FakeGrid>()
 
-  constructor(b: GraphBuilder, classes: ScaleClasses, options: LearnedScalesOptions) {
+  /** @param inputs of the network: their grid is that of the data, on which pixels lie exactly */
+  constructor(
+    b: GraphBuilder,
+    classes: ScaleClasses,
+    inputs: readonly string[],
+    options: LearnedScalesOptions,
+  ) {
     this.#b = b
+    this.#inputs = new Set(inputs)
     this.#classes = classes
     this.#options = options
   }
@@ -59,7 +67,8 @@ export class LearnedScales {
     const known = this.#known.get(one)
     if (known) return known
     const grid = gridAt(one, this.#options.activationBits)
-    const free = one.movable && (this.#options.learnScales ?? true)
+    const isInput = one.sources.some((name) => this.#inputs.has(name))
+    const free = one.movable && !isInput && (this.#options.learnScales ?? true)
     const made: FakeGrid = {
       ...grid,
       parameter: free ? this.#parameter(one, grid) : null,

@@ -4,8 +4,9 @@ import { mseScale } from '../../quantize/mse-scale.ts'
 import type { Ranges } from '../../quantize/ranges.ts'
 import { elementCount } from '../../tensor.ts'
 import { GraphBuilder } from '../builder.ts'
-import type { Network, Parameter } from '../network.ts'
+import type { Network, NetworkValues, Parameter } from '../network.ts'
 import { openNetwork } from '../open-network.ts'
+import { foldableNorms, NormFolding } from './batch-norm.ts'
 import { fakeQuantize } from './fake-quantize.ts'
 import { fakeLayer, scaleShape, type WeightScales } from './fake-weights.ts'
 import type { Grid } from './grid.ts'
@@ -31,6 +32,11 @@ export interface SimulateOptions extends LearnedScalesOptions {
   readonly weightScales?: WeightScales
   /** Fewer than 8: for what no artifact exists for. */
   readonly weightBits?: number
+  /**
+   * The network before its batch norms were folded: they are folded in the loop then, by their running statistics
+   * (Krishnamoorthi 2018, section 3.2, after its freeze).
+   */
+  readonly unfolded?: Graph
   /** Weights move in proportion to the magnitude of their layer's; default true. See `relativeRate`. */
   readonly relativeRates?: boolean
 }
@@ -55,6 +61,10 @@ export interface Simulation {
   /** By node name; empty where scales of weights are min-max. */
   readonly weightScales: ReadonlyMap<string, WeightScaleStart>
   readonly target: QuantizationTarget
+  /** Nodes whose batch norm is folded in the loop. */
+  readonly foldedNorms: readonly string[]
+  /** Values with what batch norms make of weights and biases in the place of these. */
+  foldedValues(values: NetworkValues): NetworkValues
   /** That of a class in training, before its scale is learned: another where activations have fewer bits. */
   gridOf(one: ScaleClass): Grid
   /** False where other widths than the target's were asked for: no artifact computes so. */
@@ -92,7 +102,7 @@ export function simulateQuantization(
     trainable: (name) => !marked.still.has(name),
   })
   const b = new GraphBuilder(opened.graph, opened.customGradients)
-  const scales = new LearnedScales(b, classes, options)
+  const scales = new LearnedScales(b, classes, graph.inputs, options)
   const nodes = new Map(b.editor.nodes.map((node) => [node.name, node]))
   for (const [name, typed] of marked.marks) {
     const node = nodes.get(name)
@@ -100,9 +110,12 @@ export function simulateQuantization(
     b.editor.removeNode(node)
     b.within(name, () => fakeQuantize(b, node.inputs[0]!, scales.of(typed), batchSize, node.outputs[0]!))
   }
-  const weights = new LayerRounding(b, graph, scales, options)
+  const norms = options.unfolded ? foldableNorms(options.unfolded) : []
+  const folding = new NormFolding(b, norms, opened.parameters)
+  const weights = new LayerRounding(b, graph, scales, folding, options)
   for (const numerics of layers) weights.add(nodes.get(numerics.node)!, numerics)
-  const own = options.relativeRates === false ? opened.parameters : opened.parameters.map(relativeRate)
+  const whole = folding.parameters(opened.parameters)
+  const own = options.relativeRates === false ? whole : whole.map(relativeRate)
   return {
     network: {
       ...opened,
@@ -117,6 +130,8 @@ export function simulateQuantization(
     scales: scales.learned,
     weightScales: weights.starts,
     target,
+    foldedNorms: folding.gammas.map(({ name }) => name.slice('gamma/'.length)),
+    foldedValues: (values) => folding.foldedValues(values),
     gridOf: (one) => gridAt(one, activationBits),
     deployable: weightBits === 8 && activationBits === undefined,
   }
@@ -129,19 +144,28 @@ class LayerRounding {
   readonly #b: GraphBuilder
   readonly #graph: Graph
   readonly #scales: LearnedScales
+  readonly #folding: NormFolding
   readonly #options: SimulateOptions
 
-  constructor(b: GraphBuilder, graph: Graph, scales: LearnedScales, options: SimulateOptions) {
+  constructor(
+    b: GraphBuilder,
+    graph: Graph,
+    scales: LearnedScales,
+    folding: NormFolding,
+    options: SimulateOptions,
+  ) {
     this.#b = b
     this.#graph = graph
     this.#scales = scales
+    this.#folding = folding
     this.#options = options
   }
 
   /** @param node of the network */
   add(node: Node, numerics: LayerNumerics): void {
     const b = this.#b
-    const [x, weights, bias = null] = node.inputs as [string, string, (string | null)?]
+    const [x, w, c = null] = node.inputs as [string, string, (string | null)?]
+    const { weights, bias } = this.#folding.fold(numerics.node, w, c)
     const { scale, parameter } = this.#scales.of(numerics.input)
     const how = this.#options.weightScales ?? 'min-max'
     const limitScale = how === 'min-max' ? null : this.#limitScale(weights, numerics, how === 'learned')

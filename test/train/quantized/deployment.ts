@@ -6,7 +6,7 @@ import { executeGraph } from '../../../src/compile/execute-graph.ts'
 import { infer, type Runnable } from '../../../src/compile/quality.ts'
 import { parseRecipe } from '../../../src/compile/recipe.ts'
 import { runnableOf } from '../../../src/compile/runnable.ts'
-import { openSource, type Source, sourceOfModel } from '../../../src/compile/source.ts'
+import { openSource } from '../../../src/compile/source.ts'
 import { seededGenerator } from '../../../src/data/generator.ts'
 import { iterate } from '../../../src/data/iterate.ts'
 import type { Sample } from '../../../src/data/types.ts'
@@ -14,11 +14,13 @@ import { createOnnxEvaluator } from '../../../src/execute/onnxruntime.ts'
 import { writeOnnx } from '../../../src/formats/onnx/write.ts'
 import { GraphEditor } from '../../../src/graph/edit.ts'
 import type { Graph } from '../../../src/graph/types.ts'
+import { runPasses } from '../../../src/passes/index.ts'
 import { silentProgress } from '../../../src/progress.ts'
 import { calibrate } from '../../../src/quantize/calibrate.ts'
 import type { Ranges } from '../../../src/quantize/ranges.ts'
 import { elementCount, type Tensor } from '../../../src/tensor.ts'
 import { initialValues, type Network, type NetworkValues } from '../../../src/train/network.ts'
+import { trainingPasses } from '../../../src/train/trainable.ts'
 import type { QuantizationTarget } from '../../../src/train/quantized/target.ts'
 import { fixture } from '../../fixtures.ts'
 import { targets } from '../../../targets/index.ts'
@@ -26,6 +28,8 @@ import type { Target, TargetOptions } from '../../../targets/target.ts'
 
 export interface Subject {
   readonly graph: Graph
+  /** With its batch norms, where it is of a file. */
+  readonly unfolded?: Graph
   readonly samples: readonly Pick<Sample, 'inputs'>[]
   readonly calibration: readonly Pick<Sample, 'inputs'>[]
 }
@@ -39,6 +43,7 @@ export async function subjectOf(model: string, data?: string, count = 16): Promi
   const { calibration, evaluation } = await openSamples(request, source, progress)
   return {
     graph: source.graph,
+    unfolded: await runPasses(source.original, trainingPasses(executeGraph), () => {}),
     samples: await taken(evaluation, count),
     calibration: await taken(calibration, 32),
   }
@@ -57,7 +62,7 @@ export async function seeingSubject(
   scale: (pixel: number) => number,
   count: number,
 ): Promise<Subject> {
-  const { graph } = await openSource({ model: fixture(model), shapes: {} }, silentProgress())
+  const { graph, original } = await openSource({ model: fixture(model), shapes: {} }, silentProgress())
   const input = graph.inputs[0]!
   const { shape } = graph.values.get(input)!.type
   const files = readdirSync(fixture(folder)).sort()
@@ -74,6 +79,7 @@ export async function seeingSubject(
   )
   return {
     graph,
+    unfolded: await runPasses(original, trainingPasses(executeGraph), () => {}),
     samples: samples.filter((_, i) => i % 2 === 1),
     calibration: samples.filter((_, i) => i % 2 === 0),
   }

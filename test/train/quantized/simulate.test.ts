@@ -31,6 +31,8 @@ interface Deployment {
   readonly io?: TargetOptions['io']
   readonly weightScales?: SimulateOptions['weightScales']
   readonly more?: Partial<TargetOptions>
+  /** Batch norms folded in the loop, this many. */
+  readonly norms?: number
 }
 
 /** As after some training: every weight, bias and scale is another. */
@@ -51,7 +53,12 @@ async function trainedAndDeployed(subject: Subject, deployment: Deployment): Pro
   const target = targetNamed(deployment.target)
   const options = optionsOf(architecture, io, more)
   const { graph, ranges, quantization } = await tailoredFor(subject, target, options)
-  const simulation = simulateQuantization(graph, ranges, quantization, { batchSize: 1, weightScales })
+  const simulation = simulateQuantization(graph, ranges, quantization, {
+    batchSize: 1,
+    weightScales,
+    ...(deployment.norms && subject.unfolded && { unfolded: subject.unfolded }),
+  })
+  assert.equal(simulation.foldedNorms.length, deployment.norms ?? 0)
   assert.ok(simulation.layers.length > 0 && simulation.scales.length > 0)
   const values = moved(simulation.network, 5)
   const closed = closeSimulation(simulation, values)
@@ -121,6 +128,20 @@ for (const [name, load] of Object.entries(networks))
       const { steps, within } = await trainedAndDeployed(subject, deployment)
       // one in 10^5 sums differs in float32; noise for an input, and 28 layers, make more of it than pictures do
       assert.ok(steps < 3 && within > 0.95, `${deployment.target}: ${steps} steps, ${within} within one`)
+    }
+  })
+
+for (const [name, norms] of [
+  ['ResNet8', 7],
+  ['keyword spotting', 9],
+] as const)
+  test(`${name}: batch norms that are folded in the loop are in the artifact as training saw them`, {
+    skip: fixturesMissing,
+  }, async () => {
+    const subject = untilLogits(await networks[name]!())
+    for (const target of ['onnxruntime', 'litert']) {
+      const { steps, within } = await trainedAndDeployed(subject, { target, norms, weightScales: 'learned' })
+      assert.ok(steps < 2.01 && within > 0.95, `${target}: ${steps} steps, ${within} within one`)
     }
   })
 

@@ -80,6 +80,7 @@ for (const weightScales of ['min-max', 'learned'] as const)
 test('after real steps of training the artifact computes what training saw, and scales have moved', async () => {
   const simulation = await simulationFor('onnxruntime', { weightScales: 'learned' })
   const { values } = await trained(simulation.network, 8, 1e-3)
+  assert.equal(simulation.scales.length, 4)
   for (const { parameter } of simulation.scales) assert.notEqual(values.get(parameter)![0], 1)
   const closed = closeSimulation(simulation, values)
   assert.deepEqual(reprepared(simulation, closed).deviations, [])
