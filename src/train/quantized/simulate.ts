@@ -1,4 +1,5 @@
 import { tensorOf } from '../../graph/constant.ts'
+import { EdgewrightError } from '../../error.ts'
 import type { Graph, Node } from '../../graph/types.ts'
 import { mseScale } from '../../quantize/mse-scale.ts'
 import type { Ranges } from '../../quantize/ranges.ts'
@@ -80,6 +81,7 @@ export interface Simulation {
  * @param ranges of `graph`, at least of what the target wants
  * @param target with `wanted` and `prepare` for graphs of these operators
  * @param chosen makes the typed graph whose scales training starts from, where ranges are chosen otherwise than by min-max
+ * @throws CONFIG_INVALID where the target computes no layer in integers; what `openNetwork` throws
  */
 export function simulateQuantization(
   given: Graph,
@@ -95,6 +97,15 @@ export function simulateQuantization(
   const layers = quantizedLayers(graph, classes.typed.graph, edges).map((layer) =>
     weightBits === 8 ? layer : { ...layer, limit: 2 ** (weightBits - 1) - 1 },
   )
+  if (layers.length === 0)
+    throw new EdgewrightError(
+      'CONFIG_INVALID',
+      'No layer of the network computes in integers on this target.',
+      {
+        where: graph.name,
+        hint: 'Quantization-aware training is for --scheme full-int8 or int16x8, and for layers that the target takes in integers: edgewright inspect names them.',
+      },
+    )
   const marked = markGrids(graph, classes.typed.graph, edges, layers)
   const opened = openNetwork(marked.graph, {
     batchSize,

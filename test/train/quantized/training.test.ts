@@ -151,6 +151,29 @@ test('what an operator fixes is not learned, and what a clip ends is not learned
   assert.equal(closed.scales.get(classOf('relu6')), Math.fround(6 / 255))
 })
 
+test('layers kept in float stay real in training; where all do, there is nothing to train so', async () => {
+  const target = targetNamed('litert')
+  const kept = { ...options, keepFloat: ['/dense1/Gemm'] }
+  const { graph, ranges, quantization } = await tailoredFor(subject, target, kept)
+  const simulation = simulateQuantization(graph, ranges, quantization, { batchSize: 1 })
+  assert.deepEqual(
+    simulation.layers.map(({ node }) => node),
+    ['/conv1/Conv', '/conv2/Conv', '/dense2/Gemm'],
+  )
+  const values = initialValues(simulation.network)
+  const closed = closeSimulation(simulation, values)
+  const runnable = await deployed(target, closed.graph, closed.ranges, kept)
+  const seen = await forward(simulation.network, subject.samples, values)
+  const { within, equal } = await differenceOf(runnable, subject.samples, seen, [1])
+  assert.ok(within === 1 && equal > 0.95, `${within} within a step, ${equal} equal`)
+  await runnable.evaluator.close()
+  const stored = await tailoredFor(subject, target, { ...options, scheme: 'weight-only', io: 'float' })
+  assert.throws(
+    () => simulateQuantization(stored.graph, stored.ranges, stored.quantization, { batchSize: 1 }),
+    { code: 'CONFIG_INVALID' },
+  )
+})
+
 test('a target that stores something else than training saw is reported', async () => {
   const simulation = await simulationFor('onnxruntime')
   const closed = closeSimulation(
