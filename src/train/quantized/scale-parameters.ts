@@ -65,9 +65,9 @@ export function scaleClassesOf(
     scaled(start.ranges, () => widening),
   )
   const groups = new Map<string, { values: string[]; grid: Grid }>()
-  for (const [name, { type, constant }] of typed.graph.values) {
+  for (const [name, { type }] of typed.graph.values) {
     const grid = gridOf(type)
-    if (!grid || (constant && type.dtype === 'int32')) continue
+    if (!grid) continue
     const seen = probes.map((probe) => scaleIn(probe, name))
     const key = JSON.stringify([grid.scale, grid.lowest, grid.highest, ...seen])
     const group = groups.get(key)
