@@ -1,6 +1,6 @@
 import { float32Constant } from '../../../graph/constant.ts'
 import { GraphEditor } from '../../../graph/edit.ts'
-import type { Graph } from '../../../graph/types.ts'
+import type { Graph, Node } from '../../../graph/types.ts'
 import { type ChannelStructure, channelStructure, type GroupAxes, staysGroup } from './structure.ts'
 
 /** One number for each channel that a layer reads: 1 in the network as it is, 0 where the channel is removed. */
@@ -66,22 +66,46 @@ interface Place {
   readonly readers: { readonly reader: string; readonly input: number }[]
 }
 
-/** Before a flattening that nobody else sees, where the gate is one number a channel. */
+/**
+ * Before flattenings and transposes that nobody else sees: there the gate is one number for each channel of a layer, which
+ * training takes for a parameter.
+ */
 function gatePlace(
   editor: GraphEditor,
   structure: ChannelStructure,
   { reader, input, axis }: { readonly reader: string; readonly input: number; readonly axis: number },
 ): Place {
-  const { values } = structure
   const value = editor.producer(reader)!.inputs[input]!
   const here = { value, axis, readers: [{ reader, input }] }
-  const reshape = editor.producer(value)
-  if (reshape?.op.kind !== 'Reshape' || editor.consumers(value).length > 1) return here
-  const [before] = reshape.inputs as [string]
-  const axes: GroupAxes = values.get(before) ?? []
-  const wanted = distinct(values.get(value)![axis]!)
-  const from = axes.findIndex((groups) => groups && same(distinct(groups), wanted))
-  return from < 0 ? here : gatePlace(editor, structure, { reader: value, input: 0, axis: from })
+  const moved = editor.producer(value)
+  if (!moved || editor.consumers(value).length > 1) return here
+  const from = placeBefore(moved, axis, structure)
+  return from ? gatePlace(editor, structure, { reader: value, ...from }) : here
+}
+
+/** Where the operand of a movement has the channels of its result; null where it moves nothing. */
+function placeBefore(
+  { op, inputs, outputs }: Node,
+  axis: number,
+  { values }: ChannelStructure,
+): { readonly input: number; readonly axis: number } | null {
+  const groups = values.get(outputs[0]!)![axis]!
+  const find = (input: number) => {
+    const axes: GroupAxes = values.get(inputs[input]!) ?? []
+    const found = axes.findIndex((own) => own && same(distinct(own), distinct(groups)))
+    return found < 0 ? null : { input, axis: found }
+  }
+  switch (op.kind) {
+    case 'Transpose':
+      return { input: 0, axis: op.perm[axis]! }
+    case 'Reshape':
+      return find(0)
+    case 'MatMul':
+      // attention mixes rows: a column of its result is made of one column
+      return axis === values.get(outputs[0]!)!.length - 1 ? find(1) : null
+    default:
+      return null
+  }
 }
 
 function distinct(groups: Int32Array): ReadonlySet<number> {

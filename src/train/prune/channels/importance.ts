@@ -1,4 +1,5 @@
 import { seededGenerator } from '../../../data/generator.ts'
+import { EdgewrightError } from '../../../error.ts'
 import { numbersOf } from '../../../graph/constant.ts'
 import type { Graph } from '../../../graph/types.ts'
 import { strides } from '../../../graph/fold-index.ts'
@@ -103,13 +104,18 @@ export class TaylorSums {
     this.#gates = gates
   }
 
-  /** @param gradients of one batch's loss by the gates, by name of the gate */
+  /**
+   * @param gradients of one batch's loss by the gates, by name of the gate
+   * @throws INTERNAL where that of a gate is missing: without it channels would seem to be worth nothing
+   */
   add(gradients: ReadonlyMap<string, Float32Array>): void {
     const sums = new Map<number, number>()
     for (const { name, groups } of this.#gates) {
       const gradient = gradients.get(name)
+      if (gradient?.length !== groups.length)
+        throw new EdgewrightError('INTERNAL', 'Internal error: a gate has no gradient.', { where: name })
       groups.forEach((group, index) => {
-        sums.set(group, (sums.get(group) ?? 0) + (gradient?.[index] ?? 0))
+        sums.set(group, (sums.get(group) ?? 0) + gradient[index]!)
       })
     }
     for (const [group, sum] of sums) this.#squares.set(group, (this.#squares.get(group) ?? 0) + sum ** 2)

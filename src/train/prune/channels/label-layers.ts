@@ -94,7 +94,7 @@ function labelGroups(
 
 export const labelGemm: LabelRule<OpOf<'Gemm'>> = ({ transA, transB }, labelling) => {
   const { outputShapes } = labelling
-  if (labelling.isConstant(0) === labelling.isConstant(1) && labelling.isConstant(0)) return null
+  if (labelling.isConstant(0) && labelling.isConstant(1)) return null
   contract(labelling, transA ? 0 : 1, transB ? 1 : 0)
   const made = [outer(labelling, 0, transA ? 1 : 0), outer(labelling, 1, transB ? 0 : 1)]
   const { shapes } = labelling

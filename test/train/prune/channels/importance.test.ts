@@ -126,6 +126,11 @@ test('Taylor importance is the mean over batches of the squared sum over all gat
   )
 })
 
+test('a gate without a gradient is an error, not a channel that is worth nothing', () => {
+  const sums = new TaylorSums([{ name: 'gate', groups: Int32Array.of(1, 2) }])
+  assert.throws(() => sums.add(new Map()), { code: 'INTERNAL' })
+})
+
 test('weight importance is the relative norm over what makes a channel and what reads it', () => {
   const small = new SmallGraph()
   const window = { strides: [1, 1], dilations: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0] }

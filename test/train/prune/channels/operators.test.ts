@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import type { Op } from '../../../../src/graph/ops.ts'
 import type { Graph } from '../../../../src/graph/types.ts'
 import { convertLayout } from '../../../../src/passes/index.ts'
+import { openNetwork } from '../../../../src/train/open-network.ts'
+import { gatedGraph } from '../../../../src/train/prune/channels/gates.ts'
 import { channelGroups } from '../../../../src/train/prune/channels/groups.ts'
 import { removeChannels } from '../../../../src/train/prune/channels/remove.ts'
 import { SmallGraph } from '../../../targets/small-graphs.ts'
@@ -341,7 +343,7 @@ test('sizes that operators state become those of what is left', async () => {
   await holds(graph, { a: 8 }, ['channels-first'])
 })
 
-test('attention: heads or what is inside them, values, and the network around it', async () => {
+function attention(): Graph {
   const small = new SmallGraph()
   const tokens = small.input('x', 1, 5, 6)
   const dense = (x: string, from: number, to: number, name: string) =>
@@ -359,8 +361,22 @@ test('attention: heads or what is inside them, values, and the network around it
     small.node({ kind: 'Transpose', perm: [0, 2, 1, 3] }, [mixed]),
   ])
   const out = small.node(add, [x, dense(joined, 12, 10, 'out')])
-  // of each head the same places; keys go with queries
-  await holds(small.finish(dense(out, 10, 3, 'head')), { embed: 10, q: 4, v: 4 }, ['channels-first'])
+  return small.finish(dense(out, 10, 3, 'head'))
+}
+
+test('attention: of each head the same places, keys with queries, values, and the network around it', async () => {
+  await holds(attention(), { embed: 10, q: 4, v: 4 }, ['channels-first'])
+})
+
+test('gates of attention are parameters of the open network', () => {
+  const { graph, gates } = gatedGraph(attention())
+  const { parameters } = openNetwork(graph, { batchSize: 1, batchNorm: 'frozen' })
+  const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
+  // what q, k and v read; q for the scores; v, mixed, where its heads are joined; what the head reads
+  assert.deepEqual(
+    gates.map(({ name }) => shapes.get(name)),
+    [[10], [12], [12], [10]],
+  )
 })
 
 test('weights on the left, transposed operands, a sum of two products', async () => {
