@@ -46,49 +46,60 @@ export function chooseChannels(
   const cost = new RunningCost(graph, structure)
   const { total } = cost
   const limits = { macs: (budget.macs ?? 1) * total.macs, weights: (budget.weights ?? 1) * total.weights }
-  const layers = layersOf(groups)
-  const queues = queuesOf(groups, importance, cost)
-  const removed = new Set<number>()
-  for (;;) {
-    const over = (of: keyof ChannelCost) => cost.now[of] > limits[of]
-    if (!over('macs') && !over('weights')) break
-    const gainOf = (bundle: readonly ChannelGroup[]) => {
-      const saved = cost.savedBy(bundle.map(({ id }) => id))
-      return (
-        (over('macs') ? saved.macs / total.macs : 0) + (over('weights') ? saved.weights / total.weights : 0)
-      )
-    }
-    let best: Candidate | null = null
-    for (const queue of queues) {
-      const layer = layers.get(queue[0]?.layer ?? '')
-      const bundle = layer ? bundleOf(queue, layer.channels - layer.removed, multiple) : []
-      const lost = channelsOf(bundle)
-      if (!layer || lost === 0 || layer.removed + lost > maxPerLayer * layer.channels) continue
-      const gain = gainOf(bundle)
-      if (!(gain > 0) || !cost.canLose(bundle.map(({ id }) => id))) continue
-      const score = bundle.reduce((sum, { id }) => sum + (importance.get(id) ?? 0), 0) / gain
-      if (!best || score < best.score) best = { queue, bundle, score }
-    }
-    if (!best) break
-    best.queue.splice(0, best.bundle.length)
-    cost.remove(best.bundle.map(({ id }) => id))
-    layers.get(best.bundle[0]!.layer)!.removed += channelsOf(best.bundle)
-    for (const { id } of best.bundle) removed.add(id)
+  const choosing: Choosing = {
+    importance,
+    cost,
+    isOver: (of) => cost.now[of] > limits[of],
+    layers: layersOf(groups),
+    queues: queuesOf(groups, importance, cost),
+    multiple,
+    maxPerLayer,
   }
-  const met = cost.now.macs <= limits.macs && cost.now.weights <= limits.weights
+  const removed = new Set<number>()
+  while (choosing.isOver('macs') || choosing.isOver('weights')) {
+    const next = nextBundle(choosing)
+    if (!next) break
+    const { queue, bundle } = next
+    queue.splice(0, bundle.length)
+    cost.remove(idsOf(bundle))
+    choosing.layers.get(bundle[0]!.layer)!.removed += channelsOf(bundle)
+    for (const { id } of bundle) removed.add(id)
+  }
   return {
     removed,
     before: total,
     after: cost.now,
-    met,
-    layers: [...layers].map(([layer, counts]) => ({ layer, ...counts })),
+    met: !choosing.isOver('macs') && !choosing.isOver('weights'),
+    layers: [...choosing.layers].map(([layer, counts]) => ({ layer, ...counts })),
   }
 }
 
-interface Candidate {
-  readonly queue: ChannelGroup[]
-  readonly bundle: readonly ChannelGroup[]
-  readonly score: number
+interface Choosing extends Required<ChannelChoiceOptions> {
+  readonly importance: ChannelImportance
+  readonly cost: RunningCost
+  isOver(of: keyof ChannelCost): boolean
+  readonly layers: ReadonlyMap<string, { readonly channels: number; removed: number }>
+  readonly queues: readonly ChannelGroup[][]
+}
+
+/** What is least important for what it saves, with the queue that it is at the head of; null where nothing may go. */
+function nextBundle(choosing: Choosing) {
+  const { cost, importance, isOver, layers, queues, multiple, maxPerLayer } = choosing
+  let best: { queue: ChannelGroup[]; bundle: readonly ChannelGroup[]; score: number } | null = null
+  for (const queue of queues) {
+    if (queue.length === 0) continue
+    const layer = layers.get(queue[0]!.layer)!
+    const bundle = bundleOf(queue, layer.channels - layer.removed, multiple)
+    if (bundle.length === 0 || layer.removed + channelsOf(bundle) > maxPerLayer * layer.channels) continue
+    const saved = cost.savedBy(idsOf(bundle))
+    const gain =
+      (isOver('macs') ? saved.macs / cost.total.macs : 0) +
+      (isOver('weights') ? saved.weights / cost.total.weights : 0)
+    if (!(gain > 0) || !cost.canLose(idsOf(bundle))) continue
+    const score = bundle.reduce((sum, { id }) => sum + (importance.get(id) ?? 0), 0) / gain
+    if (!best || score < best.score) best = { queue, bundle, score }
+  }
+  return best
 }
 
 /** Groups of a layer that save the same, least important first: only the first of each can be next. */
@@ -116,6 +127,10 @@ function bundleOf(queue: readonly ChannelGroup[], left: number, multiple: number
     if ((left - lost) % multiple === 0) return queue.slice(0, count)
   }
   return []
+}
+
+function idsOf(bundle: readonly ChannelGroup[]): number[] {
+  return bundle.map(({ id }) => id)
 }
 
 function channelsOf(bundle: readonly ChannelGroup[]): number {

@@ -25,10 +25,10 @@ function smallNetwork(): Graph {
 /** The least that is lost by any choice that keeps the budget and a channel a layer. */
 function cheapest(graph: Graph, importance: ReadonlyMap<number, number>, macs: number): number {
   const groups = channelGroups(graph)
+  const cost = new RunningCost(graph)
   let best = Number.POSITIVE_INFINITY
   for (let bits = 0; bits < 2 ** groups.length; bits++) {
     const removed = groups.filter((_, index) => (bits >> index) & 1).map(({ id }) => id)
-    const cost = new RunningCost(graph)
     if (!cost.canLose(removed) || cost.total.macs - cost.savedBy(removed).macs > macs * cost.total.macs)
       continue
     best = Math.min(
@@ -62,6 +62,7 @@ test('of equal importance the channel that saves most goes, counted anew after e
   const importance = new Map(groups.map(({ id }) => [id, 1]))
   const cost = new RunningCost(graph)
   const { removed } = chooseChannels(graph, importance, { macs: 0.3 }, { maxPerLayer: 1 })
+  const gone = new Set<number>()
   for (const id of removed) {
     const left = groups.filter((group) => cost.canLose([group.id]) && !gone.has(group.id))
     const most = Math.max(...left.map((group) => cost.savedBy([group.id]).macs))
@@ -70,8 +71,6 @@ test('of equal importance the channel that saves most goes, counted anew after e
     gone.add(id)
   }
 })
-const gone = new Set<number>()
-
 test('a channel that is worth nothing goes first, one that is worth most stays', () => {
   const graph = smallNetwork()
   const groups = channelGroups(graph)
