@@ -77,7 +77,7 @@ export interface Simulation {
  * stores it in integers. Weights, biases and scales are rounded in the program from what they are at each step (Jacob et
  * al. 2018, section 3); gradients go straight through; scales are learned by LSQ (Esser et al. 2020), zero points stay.
  *
- * @param graph float, as the target tailored it
+ * @param given float, as the target tailored it
  * @param ranges of `graph`, at least of what the target wants
  * @param target with `wanted` and `prepare` for graphs of these operators
  * @param chosen makes the typed graph whose scales training starts from, where ranges are chosen otherwise than by min-max
