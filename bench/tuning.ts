@@ -2,11 +2,14 @@
  * What training wins back or makes room for, each experiment through `tuneModel` as `edgewright tune` calls it, on the
  * shared fixtures. Judged on samples that nothing was learnt from.
  *
- *     node --import tsx bench/tuning.ts [mobilenet-qat] [resnet8-4bit] [resnet8-prune] [--epochs N] [--out FOLDER]
+ *     node --import tsx bench/tuning.ts [mobilenet-qat] [resnet8-4bit] [resnet8-prune] [kws-low-rank] [ad-low-rank]
+ *       [--epochs N] [--learning-rate R] [--out FOLDER]
  *
  * mobilenet-qat  MobileNetV1-0.25 with one scale for each layer's weights: 394 unlabelled pictures to tune on, 180 to judge
  * resnet8-4bit   ResNet8 with weights of 4 bits (simulated): 5,000 unlabelled pictures to tune on, 500 to judge
  * resnet8-prune  half the multiply-adds, channels chosen by gradients and by chance, both distilled alike
+ * kws-low-rank   keyword spotting with half the weights of the layers that are factored; 400 samples to tune on, 100 to judge
+ * ad-low-rank    the autoencoder of anomaly detection likewise
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -77,10 +80,11 @@ const experiments = {
     const agreements: number[] = []
     for (const importance of kinds) {
       const report = await tuned(`resnet8-prune-${importance}`, {
-        model: fixture('mlperf-tiny/ic_resnet8_float.tflite'),
+        // with its batch norm, which training needs
+        model: fixture('mlperf-tiny/ic_resnet8.h5'),
         methods: ['prune'],
         budget: { macs: 0.5 },
-        prune: { importance },
+        prune: { importance, multiple: 4 },
         data: cifarTraining(),
         evaluationData: described('cifar10-test'),
         target: 'litert',
@@ -94,6 +98,28 @@ const experiments = {
     console.log(
       `agreement with the original: ${agreements.map((a, i) => `${kinds[i]} ${(100 * a).toFixed(1)} %`).join(', ')}`,
     )
+  },
+  'kws-low-rank': async () => {
+    await tuned('kws-low-rank', {
+      model: fixture('mlperf-tiny/kws_dscnn_float.onnx'),
+      methods: ['low-rank'],
+      budget: { weights: 0.5 },
+      data: described('keywords'),
+      target: 'litert',
+      recipe: parseRecipe({ preset: 'fast' }, 'bench'),
+      training: { epochs: epochs ?? 30, learningRate },
+    })
+  },
+  'ad-low-rank': async () => {
+    await tuned('ad-low-rank', {
+      model: fixture('mlperf-tiny/ad_float.tflite'),
+      methods: ['low-rank'],
+      budget: { weights: 0.5 },
+      data: fileURLToPath(new URL('peers/data/anomaly.mjs', import.meta.url)),
+      target: 'litert',
+      recipe: parseRecipe({ preset: 'fast' }, 'bench'),
+      training: { epochs: epochs ?? 60, learningRate },
+    })
   },
 }
 

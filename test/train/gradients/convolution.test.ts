@@ -85,17 +85,84 @@ const convolutions: Record<string, Settings> = {
     ],
   },
   'a kernel as large as its input': { x: [2, 3, 4, 4], w: [5, 3, 4, 4] },
+  'a large map': {
+    x: [2, 3, 22, 21],
+    w: [4, 3, 3, 2],
+    pads: [
+      [1, 1],
+      [0, 1],
+    ],
+  },
+  'a large map with a stride that leaves a rest': { x: [1, 2, 44, 43], w: [3, 2, 3, 3], strides: [2, 2] },
+  '1×1 with stride': { x: [2, 3, 7, 8], w: [4, 3, 1, 1], strides: [2, 2] },
+  '1×1 with padding': {
+    x: [2, 3, 4, 4],
+    w: [4, 3, 1, 1],
+    pads: [
+      [1, 1],
+      [0, 1],
+    ],
+  },
+  '1×1 in groups': { x: [2, 6, 4, 4], w: [4, 3, 1, 1], group: 2 },
+  'many taps': {
+    x: [2, 2, 11, 9],
+    w: [3, 2, 10, 4],
+    strides: [2, 2],
+    pads: [
+      [4, 5],
+      [1, 1],
+    ],
+  },
+  'many taps in groups, a stride that leaves a rest': {
+    x: [2, 4, 10, 12],
+    w: [6, 2, 6, 6],
+    group: 2,
+    strides: [3, 3],
+  },
+  'depthwise, dilated and padded on one side': {
+    x: [2, 3, 8, 8],
+    w: [3, 1, 3, 3],
+    group: 3,
+    dilations: [2, 2],
+    pads: [
+      [0, 3],
+      [1, 2],
+    ],
+  },
+  'depthwise with other strides along each axis': {
+    x: [2, 3, 8, 8],
+    w: [3, 1, 3, 2],
+    group: 3,
+    strides: [2, 1],
+  },
+  'depthwise on a tiny map': {
+    x: [2, 5, 3, 3],
+    w: [5, 1, 3, 3],
+    group: 5,
+    pads: [
+      [1, 1],
+      [1, 1],
+    ],
+  },
+  'depthwise, many taps': { x: [2, 3, 9, 9], w: [6, 1, 6, 5], group: 3, strides: [2, 2] },
+  'one dimension, depthwise and dilated': {
+    x: [2, 3, 12],
+    w: [3, 1, 3],
+    group: 3,
+    dilations: [2],
+    pads: [[4, 0]],
+  },
   'one dimension': { x: [2, 3, 9], w: [4, 3, 3], strides: [2], pads: [[1, 1]] },
 }
 
 for (const [name, settings] of Object.entries(convolutions))
   test(`convolution: ${name}`, async () => {
-    const { x, w, group = 1 } = settings
+    const { x, w } = settings
     const op = convOf(settings)
     await checkGradients({
       shapes: [x, w, [w[0]!]],
       build: (b, ...inputs) => b.op(op, inputs),
-      ...(x.length === 4 && sameStrides(op) && { tfjs: (...inputs) => inTfjs(op, group, inputs) }),
+      ...(x.length === 4 && known(op) && { tfjs: (...inputs) => inTfjs(op, inputs) }),
     })
   })
 
@@ -113,14 +180,44 @@ const transposed: Record<string, Settings> = {
   },
   groups: { x: [1, 4, 4, 4], w: [4, 2, 3, 3], group: 2, strides: [2, 2] },
   dilations: { x: [1, 2, 5, 5], w: [2, 3, 3, 3], dilations: [2, 2] },
+  depthwise: {
+    x: [2, 3, 5, 5],
+    w: [3, 1, 3, 3],
+    group: 3,
+    pads: [
+      [1, 1],
+      [1, 1],
+    ],
+  },
+  'to a large map': { x: [1, 2, 22, 20], w: [2, 3, 2, 2], strides: [2, 2] },
+  'output padding of more than the stride': {
+    x: [1, 2, 4, 4],
+    w: [2, 3, 3, 3],
+    dilations: [3, 3],
+    strides: [2, 2],
+    outputPadding: [2, 2],
+  },
+  'many taps': {
+    x: [1, 2, 4, 4],
+    w: [2, 3, 6, 6],
+    strides: [3, 3],
+    pads: [
+      [1, 2],
+      [0, 1],
+    ],
+  },
+  'one dimension': { x: [2, 4, 6], w: [4, 2, 4], strides: [2], pads: [[1, 1]] },
 }
 
 for (const [name, settings] of Object.entries(transposed))
   test(`transposed convolution: ${name}`, async () => {
-    const { x, w, group = 1, outputPadding = [0, 0] } = settings
+    const { x, w, group = 1, outputPadding = x.slice(2).map(() => 0) } = settings
     await checkGradients({
       shapes: [x, w, [w[1]! * group]],
       build: (b, ...inputs) => b.op({ ...convOf(settings), kind: 'ConvTranspose', outputPadding }, inputs),
+      ...(x.length === 4 && {
+        tfjs: (...inputs) => transposedInTfjs(convOf(settings), outputPadding, inputs),
+      }),
     })
   })
 
@@ -138,32 +235,76 @@ function convOf({ w, group = 1, strides, dilations, pads }: Settings): Conv {
   }
 }
 
-/** TensorFlow.js has gradients for one of stride and dilation, and in depthwise convolutions for equal strides only. */
-function sameStrides({ strides, dilations, group }: Conv): boolean {
-  const dilated = dilations.some((by) => by > 1)
-  return !dilated && (group === 1 || strides[0] === strides[1])
+/** TensorFlow.js has depthwise convolutions for equal strides only. */
+function known({ strides, group }: Conv): boolean {
+  return group === 1 || strides[0] === strides[1]
 }
 
-function inTfjs(op: Conv, group: number, [x, w, bias]: tf.Tensor[]): tf.Tensor {
+function inTfjs(op: Conv, [x, w, bias]: tf.Tensor[]): tf.Tensor {
   const pads = op.padsBegin.map((begin, i) => [begin, op.padsEnd[i]!] as [number, number])
   const padded = channelsLast<tf.Tensor4D>(x!).pad([[0, 0], ...pads, [0, 0]]) as tf.Tensor4D
   const strides = op.strides as [number, number]
-  const part = (from: tf.Tensor4D, kernel: tf.Tensor) =>
-    tf.conv2d(from, kernel.transpose([2, 3, 1, 0]) as tf.Tensor4D, strides, 'valid')
-  if (group === 1) return channelsFirst(part(padded, w!).add(bias!))
-  if (w!.shape[1] === 1) {
-    const [outputs, , height, width] = w!.shape as [number, number, number, number]
-    const kernel = w!.reshape([group, outputs / group, height, width]).transpose([2, 3, 0, 1])
-    return channelsFirst(tf.depthwiseConv2d(padded, kernel as tf.Tensor4D, strides, 'valid').add(bias!))
+  const kernel = dilated(w!, op)
+  const [outputs, perGroup, height, width] = kernel.shape as [number, number, number, number]
+  if (op.group > 1 && perGroup === 1) {
+    const one = kernel
+      .reshape([op.group, outputs / op.group, height, width])
+      .transpose<tf.Tensor4D>([2, 3, 0, 1])
+    return channelsFirst(tf.depthwiseConv2d(padded, one, strides, 'valid').add(bias!))
   }
-  const inputs = tf.split(padded, group, 3)
-  const kernels = tf.split(w!, group, 0)
-  return channelsFirst(
-    tf
-      .concat(
-        inputs.map((from, i) => part(from, kernels[i]!)),
-        3,
-      )
-      .add(bias!),
+  const kernels = split(kernel.transpose<tf.Tensor4D>([2, 3, 1, 0]), op.group)
+  const parts = split(padded, op.group).map((part, i) => tf.conv2d(part, kernels[i]!, strides, 'valid'))
+  return channelsFirst(tf.concat(parts, 3).add(bias!))
+}
+
+function transposedInTfjs(op: Conv, outputPadding: readonly number[], [x, w, bias]: tf.Tensor[]): tf.Tensor {
+  const kernels = split(dilated(w!, op).transpose<tf.Tensor4D>([2, 3, 1, 0]), op.group)
+  const parts = split(channelsLast<tf.Tensor4D>(x!), op.group).map((part, i) => {
+    const [height, width, outputs] = kernels[i]!.shape as [number, number, number]
+    const [batch, rows, columns] = part.shape as [number, number, number, number]
+    const strides = op.strides as [number, number]
+    const whole: [number, number, number, number] = [
+      batch,
+      (rows - 1) * strides[0] + height,
+      (columns - 1) * strides[1] + width,
+      outputs,
+    ]
+    return tf.conv2dTranspose(part, kernels[i]!, whole, strides, 'valid')
+  })
+  const made = tf.concat(parts, 3)
+  const [, rows, columns] = made.shape as [number, number, number]
+  const extended = made.pad([
+    [0, 0],
+    [0, outputPadding[0]!],
+    [0, outputPadding[1]!],
+    [0, 0],
+  ])
+  const [[top, left], [bottom, right]] = [op.padsBegin, op.padsEnd] as [[number, number], [number, number]]
+  const cut = extended.slice(
+    [0, top, left, 0],
+    [-1, rows + outputPadding[0]! - top - bottom, columns + outputPadding[1]! - left - right, -1],
   )
+  return channelsFirst(cut.add(bias!))
+}
+
+/** With zeros between the taps: TensorFlow.js has no gradients of dilated convolutions. */
+function dilated(w: tf.Tensor, { dilations }: Conv): tf.Tensor {
+  const [first, second, height, width] = w.shape as [number, number, number, number]
+  const [down, across] = dilations as [number, number]
+  return w
+    .reshape([first * second, height, 1, width, 1])
+    .pad([
+      [0, 0],
+      [0, 0],
+      [0, down - 1],
+      [0, 0],
+      [0, across - 1],
+    ])
+    .reshape([first, second, height * down, width * across])
+    .slice([0, 0, 0, 0], [first, second, (height - 1) * down + 1, (width - 1) * across + 1])
+}
+
+/** Along the last axis. TensorFlow.js has no gradient of a split in one. */
+function split(x: tf.Tensor, parts: number): tf.Tensor4D[] {
+  return parts === 1 ? [x as tf.Tensor4D] : tf.split(x as tf.Tensor4D, parts, 3)
 }

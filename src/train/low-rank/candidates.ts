@@ -1,0 +1,127 @@
+import type { FactorLayer } from './layers.ts'
+import type { OutputMoments } from './moments.ts'
+import { errorsOf, outerGram, type Subspace, subspaceOf } from './subspace.ts'
+
+/**
+ * Ways to write a layer as a product of smaller ones:
+ * `output`: the layer to `rank` outputs, then 1×1 (a matrix) to all of them: for matrices and 1×1 kernels the SVD, for
+ * others the output subspace of Zhang et al. 2015;
+ * `spatial`: k×1 to `rank` channels, then 1×k (Jaderberg et al. 2014);
+ * `tucker`: 1×1, k×k between `ranks` channels, 1×1 (Kim et al. 2016).
+ */
+export type Factors =
+  | { readonly method: 'output'; readonly rank: number }
+  | { readonly method: 'spatial'; readonly rank: number }
+  | { readonly method: 'tucker'; readonly rank: number; readonly inputRank: number }
+
+export interface Option {
+  readonly factors: Factors
+  readonly weights: number
+  readonly macs: number
+  /** Of the layer's output (with moments) or of its weights, relative. */
+  readonly error: number
+}
+
+export interface Candidate {
+  readonly layer: FactorLayer
+  /** Directions of the outputs, by what samples gave or by the weights alone. */
+  readonly outputSpace: Subspace
+  /** Of the inputs, by the weights; null for matrices and 1×1 kernels. */
+  readonly inputSpace: Subspace | null
+  /** Of the rows of k×1 kernels; null where there are none. */
+  readonly spatialSpace: Subspace | null
+  /** Those that save something. */
+  readonly options: readonly Option[]
+}
+
+/** @param moments of the layer's output; without them its weights stand for the output */
+export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): Candidate {
+  const { outputs, inputs, kernel, matrix, weights, positions } = layer
+  const taps = kernel.reduce((product, size) => product * size, 1)
+  const outputSpace = subspaceOf(outputGram(layer, moments), outputs)
+  const options: Option[] = []
+  const add = (factors: Factors, cost: number, macs: number, error: number) => {
+    if (cost < weights) options.push({ factors, weights: cost, macs, error })
+  }
+  const outputErrors = errorsOf(outputSpace)
+  for (let rank = 1; rank < outputs; rank++) {
+    const cost = rank * (inputs * taps + outputs)
+    add({ method: 'output', rank }, cost, cost * positions, outputErrors[rank]!)
+  }
+  let inputSpace: Subspace | null = null
+  let spatialSpace: Subspace | null = null
+  if (taps > 1) {
+    inputSpace = subspaceOf(outerGram(byInput(layer), inputs), inputs)
+    const inputErrors = errorsOf(inputSpace)
+    const { before } = strideShare(layer)
+    for (const inputRank of ranks(inputs))
+      for (const rank of ranks(outputs)) {
+        const cost = inputs * inputRank + inputRank * taps * rank + rank * outputs
+        const macs = (inputs * inputRank * before + inputRank * taps * rank + rank * outputs) * positions
+        const error = Math.hypot(inputErrors[inputRank]!, outputErrors[rank]!)
+        add({ method: 'tucker', rank, inputRank }, cost, macs, error)
+      }
+  }
+  if (kernel.length === 2 && kernel[0]! > 1 && kernel[1]! > 1) {
+    const [height, width] = kernel as [number, number]
+    const size = inputs * height
+    spatialSpace = subspaceOf(outerGram(byRows(layer), size), size)
+    const errors = errorsOf(spatialSpace)
+    const { columns } = strideShare(layer)
+    for (let rank = 1; rank < size; rank++) {
+      const [first, second] = [rank * size, rank * width * outputs]
+      add({ method: 'spatial', rank }, first + second, (first * columns + second) * positions, errors[rank]!)
+    }
+  }
+  return { layer, outputSpace, inputSpace, spatialSpace, options }
+}
+
+/** Around the mean where a bias can add that back. */
+function outputGram(
+  { matrix, outputs, takesBias }: FactorLayer,
+  moments: OutputMoments | null,
+): Float64Array {
+  if (!moments) return outerGram(matrix, outputs)
+  const { covariance, mean } = moments
+  if (takesBias) return covariance
+  return covariance.map((value, i) => value + mean[Math.floor(i / outputs)]! * mean[i % outputs]!)
+}
+
+/** Not each of them: a layer would have thousands of pairs. */
+function ranks(most: number): number[] {
+  const step = Math.max(1, Math.round(most / 16))
+  const all: number[] = []
+  for (let rank = step; rank < most; rank += step) all.push(rank)
+  return all
+}
+
+/** How many more positions a factor has that stands before a stride: in all, and in rows that keep their columns. */
+function strideShare({ node: { op } }: FactorLayer): { before: number; columns: number } {
+  if (op.kind !== 'Conv') return { before: 1, columns: 1 }
+  return {
+    before: op.strides.reduce((product, stride) => product * stride, 1),
+    columns: op.strides[1] ?? 1,
+  }
+}
+
+/** inputs × (outputs · kernel). */
+export function byInput({ matrix, outputs, inputs, kernel }: FactorLayer): number[] {
+  const taps = kernel.reduce((product, size) => product * size, 1)
+  const made: number[] = []
+  for (let input = 0; input < inputs; input++)
+    for (let output = 0; output < outputs; output++)
+      for (let tap = 0; tap < taps; tap++) made.push(matrix[(output * inputs + input) * taps + tap]!)
+  return made
+}
+
+/** (inputs · height) × (outputs · width). */
+export function byRows({ matrix, outputs, inputs, kernel }: FactorLayer): number[] {
+  const [height, width] = kernel as [number, number]
+  const made: number[] = []
+  for (let input = 0; input < inputs; input++)
+    for (let row = 0; row < height; row++)
+      for (let output = 0; output < outputs; output++)
+        for (let column = 0; column < width; column++)
+          made.push(matrix[((output * inputs + input) * height + row) * width + column]!)
+  return made
+}

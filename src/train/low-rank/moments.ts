@@ -1,0 +1,58 @@
+import type { Tensor } from '../../tensor.ts'
+
+/** Of the outputs of a layer over samples and positions. */
+export interface OutputMoments {
+  readonly channels: number
+  readonly mean: Float64Array
+  /** channels × channels, row by row. */
+  readonly covariance: Float64Array
+}
+
+/** Positions of one sample that count at most: neighbours say the same. */
+const mostPositions = 256
+
+/** Gathers mean and covariance of a value along its channel axis, sample by sample. */
+export class MomentSums {
+  readonly #channels: number
+  readonly #axis: number
+  readonly #sum: Float64Array
+  readonly #products: Float64Array
+  #count = 0
+
+  constructor(channels: number, axis: number) {
+    this.#channels = channels
+    this.#axis = axis
+    this.#sum = new Float64Array(channels)
+    this.#products = new Float64Array(channels * channels)
+  }
+
+  add({ data, shape }: Tensor): void {
+    const channels = this.#channels
+    const inner = shape.slice(this.#axis + 1).reduce((product, size) => product * size, 1)
+    const outer = shape.slice(0, this.#axis).reduce((product, size) => product * size, 1)
+    const stride = Math.max(1, Math.ceil((outer * inner) / mostPositions))
+    const row = new Float64Array(channels)
+    for (let position = 0; position < outer * inner; position += stride) {
+      const start = Math.floor(position / inner) * channels * inner + (position % inner)
+      for (let c = 0; c < channels; c++) row[c] = Number(data[start + c * inner])
+      this.#count++
+      for (let i = 0; i < channels; i++) {
+        const value = row[i]!
+        this.#sum[i]! += value
+        for (let j = 0; j <= i; j++) this.#products[i * channels + j]! += value * row[j]!
+      }
+    }
+  }
+
+  result(): OutputMoments {
+    const channels = this.#channels
+    const mean = this.#sum.map((sum) => sum / Math.max(1, this.#count))
+    const covariance = new Float64Array(channels * channels)
+    for (let i = 0; i < channels; i++)
+      for (let j = 0; j <= i; j++) {
+        const value = this.#products[i * channels + j]! / Math.max(1, this.#count) - mean[i]! * mean[j]!
+        covariance[i * channels + j] = covariance[j * channels + i] = value
+      }
+    return { channels, mean, covariance }
+  }
+}

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { executeGraph } from '../../../src/compile/execute-graph.ts'
+import { seededGenerator } from '../../../src/data/generator.ts'
+import { constantOf } from '../../../src/graph/constant.ts'
+import type { Graph } from '../../../src/graph/types.ts'
+import { convertLayout } from '../../../src/passes/layout.ts'
+import { elementCount, type Tensor } from '../../../src/tensor.ts'
+import { GraphBuilder } from '../../../src/train/builder.ts'
+import { candidateOf, type Factors } from '../../../src/train/low-rank/candidates.ts'
+import { chooseRanks } from '../../../src/train/low-rank/choose-ranks.ts'
+import { factorize } from '../../../src/train/low-rank/factorize.ts'
+import { factorLayers } from '../../../src/train/low-rank/layers.ts'
+import { MomentSums } from '../../../src/train/low-rank/moments.ts'
+import { errorsOf, outerGram, subspaceOf } from '../../../src/train/low-rank/subspace.ts'
+
+const conv = (w: readonly number[], bias: boolean) =>
+  networkOf([1, w[1]!, 9, 8], (b, x, floats) =>
+    b.op(
+      {
+        kind: 'Conv',
+        group: 1,
+        strides: w[2] === 1 ? [1, 1] : [2, 1],
+        dilations: [1, 1],
+        padsBegin: w[2] === 1 ? [0, 0] : [1, 1],
+        padsEnd: w[2] === 1 ? [0, 0] : [0, 1],
+        layout: 'channels-first',
+      },
+      [x, floats(...w), ...(bias ? [floats(w[0]!)] : [])],
+    ),
+  )
+
+const networks: Record<string, { graph: Graph; factors: readonly Factors[] }> = {
+  '3×3 convolution with stride and padding': {
+    graph: conv([6, 5, 3, 3], true),
+    factors: [
+      { method: 'output', rank: 6 },
+      { method: 'spatial', rank: 15 },
+      { method: 'tucker', rank: 6, inputRank: 5 },
+    ],
+  },
+  '1×1 convolution without bias': {
+    graph: conv([6, 5, 1, 1], false),
+    factors: [{ method: 'output', rank: 6 }],
+  },
+  'Gemm with factors': {
+    graph: networkOf([3, 7], (b, x, floats) =>
+      b.op({ kind: 'Gemm', alpha: 0.5, beta: 2, transA: false, transB: true }, [x, floats(4, 7), floats(4)]),
+    ),
+    factors: [{ method: 'output', rank: 4 }],
+  },
+  MatMul: {
+    graph: networkOf([2, 3, 7], (b, x, floats) => b.matMul(x, floats(7, 4))),
+    factors: [{ method: 'output', rank: 4 }],
+  },
+}
+
+for (const [name, { graph, factors }] of Object.entries(networks))
+  for (const layout of ['channels-first', 'channels-last'] as const)
+    for (const one of factors)
+      test(`at full rank nothing changes: ${name}, ${one.method}, ${layout}`, async () => {
+        const network = convertLayout(graph, layout)
+        const [layer] = factorLayers(network)
+        const candidate = candidateOf(layer!, null)
+        const option = { factors: one, weights: 0, macs: 0, error: 0 }
+        const factored = factorize(network, new Map([[layer!.node.name, { candidate, option }]]))
+        const parts = factored.nodes.filter(({ op }) => op.kind !== 'Transpose').length
+        assert.equal(parts, one.method === 'tucker' ? 3 : 2)
+        const [expected, given] = [await outputOf(graph), await outputOf(factored)]
+        expected.forEach((value, i) => assert.ok(Math.abs(value - given[i]!) < 1e-4))
+      })
+
+test('ranks follow what the outputs really do: samples in a subspace lose nothing', async () => {
+  // the inputs have only two directions: the outputs too, whatever the weights
+  const graph = networkOf([1, 8], (b, x, floats) =>
+    b.op({ kind: 'Gemm', alpha: 1, beta: 1, transA: false, transB: true }, [x, floats(16, 8), floats(16)]),
+  )
+  const random = seededGenerator(9)
+  const basis = Array.from({ length: 2 }, () => Array.from({ length: 8 }, () => random.normal()))
+  const sampleOf = () => {
+    const [a, c] = [random.normal() + 3, random.normal() - 2]
+    return Float32Array.from({ length: 8 }, (_, i) => a * basis[0]![i]! + c * basis[1]![i]!)
+  }
+  const [layer] = factorLayers(graph)
+  const sums = new MomentSums(16, 1)
+  for (let i = 0; i < 64; i++)
+    sums.add({ dtype: 'float32', shape: [1, 16], data: await outputOf(graph, sampleOf()) })
+  const moments = sums.result()
+  const chosen = chooseRanks([candidateOf(layer!, moments)], { weights: 0.5 })
+  assert.ok(chosen.get(layer!.node.name)!.option.error < 1e-3)
+  const factored = factorize(graph, chosen, new Map([[layer!.node.name, moments]]))
+  const x = sampleOf()
+  const [expected, given] = [await outputOf(graph, x), await outputOf(factored, x)]
+  expected.forEach((value, i) =>
+    assert.ok(Math.abs(value - given[i]!) < 1e-3, `${given[i]} instead of ${value}`),
+  )
+})
+
+test('the error of a rank is what the best matrix of that rank is away', () => {
+  // singular values 3, 2 and 1 by construction
+  const space = subspaceOf(outerGram([3, 0, 0, 0, 2, 0, 0, 0, 1], 3), 3)
+  const errors = errorsOf(space)
+  const expected = [1, Math.sqrt(5 / 14), Math.sqrt(1 / 14), 0]
+  expected.forEach((error, rank) => assert.ok(Math.abs(errors[rank]! - error) < 1e-12))
+})
+
+test('the choice under a budget is the best of all choices', () => {
+  const graph = networkOf([1, 6], (b, x, floats) => {
+    const dense = (from: string, to: number, width: number) =>
+      b.op({ kind: 'Gemm', alpha: 1, beta: 1, transA: false, transB: true }, [
+        from,
+        floats(to, width),
+        floats(to),
+      ])
+    return dense(dense(x, 12, 6), 9, 12)
+  })
+  const candidates = factorLayers(graph).map((layer) => candidateOf(layer, null))
+  const whole = candidates.reduce((sum, { layer }) => sum + layer.weights, 0)
+  const chosen = chooseRanks(candidates, { weights: 0.6 })
+  const [kept, error] = costOf(candidates.map(({ layer }) => chosen.get(layer.node.name)?.option ?? null))
+  assert.ok(kept <= 0.6 * whole)
+  const choices = candidates.map(({ options }) => [null, ...options])
+  for (const first of choices[0]!)
+    for (const second of choices[1]!) {
+      const [weights, otherError] = costOf([first, second])
+      // a choice between two prices may be a little better: never one that keeps as little
+      if (weights <= kept) assert.ok(otherError >= error - 1e-9)
+    }
+
+  function costOf(options: readonly ({ weights: number; error: number } | null)[]): [number, number] {
+    let [weights, sum] = [0, 0]
+    options.forEach((option, index) => {
+      weights += option?.weights ?? candidates[index]!.layer.weights
+      sum += (option?.error ?? 0) ** 2
+    })
+    return [weights, sum]
+  }
+})
+
+test('a budget below rank 1 everywhere is refused', () => {
+  const graph = conv([6, 5, 3, 3], true)
+  const candidates = factorLayers(graph).map((layer) => candidateOf(layer, null))
+  assert.throws(() => chooseRanks(candidates, { weights: 0.001 }), { code: 'CONFIG_INVALID' })
+})
+
+function networkOf(
+  shape: readonly number[],
+  make: (b: GraphBuilder, x: string, floats: (...shape: number[]) => string) => string,
+): Graph {
+  const random = seededGenerator(4)
+  const b = GraphBuilder.empty('network')
+  const floats = (...sizes: number[]) =>
+    b.constant(
+      constantOf(
+        'float32',
+        sizes,
+        Float32Array.from({ length: elementCount(sizes) }, () => random.normal()),
+      ),
+      b.editor.freshName('w'),
+    )
+  return b.finish([make(b, b.input('x', shape), floats)])
+}
+
+async function outputOf(graph: Graph, data?: Float32Array): Promise<Float32Array> {
+  const random = seededGenerator(8)
+  const { shape } = graph.values.get('x')!.type
+  const values = data ?? Float32Array.from({ length: elementCount(shape) }, () => random.normal())
+  const evaluator = await executeGraph(graph)
+  try {
+    const feeds = new Map<string, Tensor>([['x', { dtype: 'float32', shape, data: values }]])
+    return (await evaluator.run(feeds)).get(graph.outputs[0]!)!.data as Float32Array
+  } finally {
+    await evaluator.close()
+  }
+}
