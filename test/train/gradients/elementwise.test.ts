@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as tf from '@tensorflow/tfjs'
-import type { Op, OpOf } from '../../../src/graph/ops.ts'
+import type { OpOf } from '../../../src/graph/ops.ts'
+import type { GraphBuilder } from '../../../src/train/builder.ts'
 import { gradientTable } from '../../../src/train/gradients/index.ts'
 import { opTable } from '../../../src/graph/table/index.ts'
+import { gradientsAt, row } from './exact.ts'
 import { checkGradients } from './oracle.ts'
 
 /** Nothing within a difference quotient of zero, of ±1/2 or of ±3, where functions have their kinks. */
@@ -15,48 +17,6 @@ const smooth = (value: number) => {
 const positive = (value: number) => Math.abs(value) + 0.5
 
 const shape = [2, 3, 4]
-
-const activations: readonly [string, Op, ((x: tf.Tensor) => tf.Tensor)?][] = [
-  ['relu', { kind: 'Relu' }, tf.relu],
-  ['leaky relu', { kind: 'LeakyRelu', alpha: 0.1 }, (x) => tf.leakyRelu(x, 0.1)],
-  ['clip', { kind: 'Clip', min: -0.5, max: 0.5 }, (x) => tf.clipByValue(x, -0.5, 0.5)],
-  ['clip without an upper end', { kind: 'Clip', min: -0.5, max: Number.POSITIVE_INFINITY }],
-  ['sigmoid', { kind: 'Sigmoid' }, tf.sigmoid],
-  ['hard sigmoid', { kind: 'HardSigmoid', alpha: 0.2, beta: 0.5 }],
-  ['hard swish', { kind: 'HardSwish' }, (x) => x.mul(tf.clipByValue(x.add(3), 0, 6)).div(6)],
-  ['tanh', { kind: 'Tanh' }, tf.tanh],
-  ['elu', { kind: 'Elu', alpha: 1 }, tf.elu],
-  ['elu, another alpha', { kind: 'Elu', alpha: 0.3 }],
-  ['gelu', { kind: 'Gelu', approximate: 'none' }, (x) => x.mul(tf.erf(x.mul(Math.SQRT1_2)).add(1)).div(2)],
-  ['gelu by tanh', { kind: 'Gelu', approximate: 'tanh' }],
-  ['softmax of the last axis', { kind: 'Softmax', axis: 2 }, (x) => tf.softmax(x)],
-  [
-    'softmax of another axis',
-    { kind: 'Softmax', axis: 1 },
-    (x) => tf.softmax(x.transpose([0, 2, 1])).transpose([0, 2, 1]),
-  ],
-  ['log softmax', { kind: 'LogSoftmax', axis: 2 }, (x) => tf.logSoftmax(x)],
-]
-
-for (const [name, op, tfjs] of activations)
-  test(`activation: ${name}`, () =>
-    checkGradients({
-      shapes: [shape],
-      domain: smooth,
-      build: (b, x) => b.op(op, [x]),
-      ...(tfjs && { tfjs: (x) => tfjs(x!) }),
-    }))
-
-test('activation: PRelu with a slope for each channel', () =>
-  checkGradients({
-    shapes: [
-      [2, 3, 4, 4],
-      [3, 1, 1],
-    ],
-    domain: smooth,
-    build: (b, x, slope) => b.op({ kind: 'PRelu' }, [x, slope]),
-    tfjs: (x, slope) => tf.prelu(x!, slope!.broadcastTo(x!.shape)),
-  }))
 
 const unaries: readonly [
   OpOf<'Unary'>['fn'],
@@ -119,6 +79,51 @@ for (const [fn, tfjs] of Object.entries(binaries))
           tfjs: (left, right) => tfjs(left!, right!),
         }),
       }))
+
+for (const exponent of [-2, -1, 0, 0.5, 1, 2, 3, 4])
+  test(`Pow: a fixed exponent of ${exponent}`, () =>
+    checkGradients({
+      shapes: [[2, 3]],
+      domain: positive,
+      build: (b, x) => b.binary('Pow', x, b.scalar(exponent)),
+      tfjs: (x) => tf.pow(x!, exponent),
+    }))
+
+test('Pow: at zero, of negative bases, by whole exponents', async () => {
+  const power = (exponents: readonly number[]) => (b: GraphBuilder, x: string) =>
+    b.binary('Pow', x, b.floats(exponents))
+  const [at] = await gradientsAt([row(0, 0, 0, -2, -2)], power([0, 1, 2, 3, 2]))
+  assert.deepEqual([...at!], [0, 1, 0, 12, -4])
+  const [integers] = await gradientsAt([row(-2, 0, 3)], (b, x) => b.binary('Pow', x, b.integers([3, 2, 4])))
+  assert.deepEqual([...integers!], [12, 0, 108])
+  // no logarithm: no gradient by the exponent
+  const [, byExponent] = await gradientsAt([row(-2, 0, 1), row(2, 2, 5)], (b, x, y) => b.binary('Pow', x, y))
+  assert.deepEqual([...byExponent!], [0, 0, 0])
+})
+
+test('Min and Max: of equal operands the first has the gradient', async () => {
+  for (const fn of ['Min', 'Max'] as const) {
+    const [left, right] = await gradientsAt([row(1, 2, 3), row(1, 0, 5)], (b, x, y) => b.binary(fn, x, y))
+    assert.deepEqual([...left!], fn === 'Max' ? [1, 1, 0] : [1, 0, 1])
+    assert.deepEqual([...right!], fn === 'Max' ? [0, 0, 1] : [0, 1, 0])
+  }
+})
+
+test('an operand that is used on both sides has both gradients', async () => {
+  const [square] = await gradientsAt([row(3, -2)], (b, x) => b.mul(x, x))
+  assert.deepEqual([...square!], [6, -4])
+  const [none] = await gradientsAt([row(3, -2)], (b, x) => b.div(x, x))
+  assert.deepEqual([...none!], [0, 0])
+})
+
+test('what is constant piece by piece has no gradient and stops none', async () => {
+  for (const fn of ['Ceil', 'Floor', 'Round', 'Sign'] as const) {
+    const [gradient] = await gradientsAt([row(0.3, -1.2)], (b, x) => b.add(b.unary(fn, x), b.mul(x, x)))
+    assert.deepEqual([...gradient!], [Math.fround(0.6), Math.fround(-2.4)], fn)
+  }
+  const [abs] = await gradientsAt([row(-1, 0, 2)], (b, x) => b.unary('Abs', x))
+  assert.deepEqual([...abs!], [-1, 0, 1])
+})
 
 test('a choice by a condition', () => {
   const mask = [1, 0, 1, 0, 0, 1]

@@ -11,6 +11,15 @@ for (const transA of [false, true])
         tfjs: (x, y, c) => tf.matMul(x!, y!, transA, transB).mul(0.5).add(c!.mul(2)),
       }))
 
+for (const c of [[], [1], [5], [3, 1], [1, 5], [3, 5]])
+  test(`Gemm: an offset of shape [${c}]`, () =>
+    checkGradients({
+      shapes: [[3, 4], [4, 5], c],
+      build: (b, x, y, z) =>
+        b.op({ kind: 'Gemm', alpha: 1, beta: 0.5, transA: false, transB: false }, [x, y, z]),
+      tfjs: (x, y, z) => tf.matMul(x!, y!).add(z!.mul(0.5)),
+    }))
+
 test('Gemm without an offset', () =>
   checkGradients({
     shapes: [
@@ -38,6 +47,16 @@ const products: Record<string, readonly [readonly number[], readonly number[]]> 
     [2, 1, 3, 4],
     [5, 4, 2],
   ],
+  'one matrix and a batch': [
+    [3, 4],
+    [2, 5, 4, 2],
+  ],
+  'a row and one column': [
+    [1, 1, 4],
+    [4, 1],
+  ],
+  'two vectors': [[4], [4]],
+  'a vector and a batch': [[4], [2, 4, 3]],
   'a vector on the left': [[4], [4, 3]],
   'a vector on the right': [[2, 3, 4], [4]],
 }

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as tf from '@tensorflow/tfjs'
 import type { OpOf } from '../../../src/graph/ops.ts'
+import { gradientsAt } from './exact.ts'
 import { checkGradients } from './oracle.ts'
 
 test('concatenation and split', async () => {
@@ -30,6 +32,12 @@ const slices: Record<string, Omit<OpOf<'Slice'>, 'kind'>> = {
   'a part': { axes: [0, 2], starts: [1, 1], ends: [3, 4], steps: [1, 1] },
   'every second': { axes: [2], starts: [1], ends: [5], steps: [2] },
   backwards: { axes: [2], starts: [-1], ends: [-100], steps: [-2] },
+  'every third of the batch, backwards in the rows': {
+    axes: [0, 1],
+    starts: [0, 100],
+    ends: [3, -100],
+    steps: [3, -1],
+  },
   'beyond the end': { axes: [1], starts: [-2], ends: [1000], steps: [1] },
 }
 for (const [name, slice] of Object.entries(slices))
@@ -47,6 +55,39 @@ test('rows that are gathered twice add up', async () => {
     build: (b, x) => b.op({ kind: 'Gather', axis: 1 }, [x, b.integers([3, 3, 1])]),
     tfjs: (x) => tf.gather(x!, tf.tensor1d([3, 3, 1], 'int32'), 1),
   })
+})
+
+test('one part of a stack, and indices in sequence', async () => {
+  // a scalar index takes the axis away
+  for (const [indices, shape] of [
+    [[1], []],
+    [[-2], []],
+    [[1, 2], [2]],
+    [[2, 1, 0], [3]],
+    [
+      [0, 1, 2],
+      [3, 1],
+    ],
+  ] as const)
+    await checkGradients({
+      shapes: [[2, 3, 4]],
+      build: (b, x) => b.op({ kind: 'Gather', axis: 1 }, [x, b.integers(indices, shape)]),
+    })
+})
+
+test('an index that comes often loses no summand, whatever the number of threads', async () => {
+  const [count, width, size] = [4096, 32, 3]
+  const indices = Array.from({ length: count }, (_, i) => (i * 7) % size)
+  const expected = Array.from({ length: size }, (_, row) => indices.filter((index) => index === row).length)
+  const points = [{ shape: [size, width], data: new Float32Array(size * width) }]
+  for (let repetition = 0; repetition < 5; repetition++) {
+    const [gradient] = await gradientsAt(
+      points,
+      (b, x) => b.op({ kind: 'Gather', axis: 0 }, [x, b.integers(indices)]),
+      4,
+    )
+    assert.ok(gradient!.every((sum, i) => sum === expected[Math.floor(i / width)]))
+  }
 })
 
 test('reshape, transpose, expand and tile', async () => {
@@ -74,51 +115,27 @@ for (const mode of ['constant', 'reflect', 'edge', 'wrap'] as const)
       build: (b, x) => b.op({ kind: 'Pad', mode, padsBegin: [0, 1, 2], padsEnd: [0, 2, 1], value: 0.5 }, [x]),
     }))
 
+test('pads of a vector, of one side, wider than the axis', async () => {
+  const pads: readonly [OpOf<'Pad'>['mode'], readonly number[], readonly number[], readonly number[]][] = [
+    ['edge', [4], [3], [0]],
+    ['wrap', [4], [4], [3]],
+    ['reflect', [2, 1], [0, 0], [1, 0]],
+    ['edge', [2, 1], [0, 3], [1, 0]],
+    ['reflect', [1, 2, 4, 4], [0, 0, 3, 3], [0, 0, 3, 3]],
+  ]
+  for (const [mode, shape, padsBegin, padsEnd] of pads)
+    await checkGradients({
+      shapes: [shape],
+      build: (b, x) => b.op({ kind: 'Pad', mode, padsBegin, padsEnd, value: 0 }, [x]),
+    })
+})
+
 test('a pad that crops', () =>
   checkGradients({
     shapes: [[2, 4, 5]],
     build: (b, x) =>
       b.op({ kind: 'Pad', mode: 'constant', padsBegin: [0, -1, 2], padsEnd: [0, 1, -2], value: 0 }, [x]),
   }))
-
-const resizes: readonly [string, Partial<OpOf<'Resize'>>][] = [
-  ['nearest, half pixel', {}],
-  ['nearest, asymmetric, down', { coordinateTransformation: 'asymmetric', nearestMode: 'floor' }],
-  ['nearest, ceil', { nearestMode: 'ceil' }],
-  ['linear, half pixel', { mode: 'linear' }],
-  ['linear, corners aligned', { mode: 'linear', coordinateTransformation: 'align_corners' }],
-  ['linear, asymmetric', { mode: 'linear', coordinateTransformation: 'asymmetric' }],
-  ['linear, pytorch', { mode: 'linear', coordinateTransformation: 'pytorch_half_pixel' }],
-  ['linear, symmetric', { mode: 'linear', coordinateTransformation: 'half_pixel_symmetric' }],
-]
-for (const [name, settings] of resizes)
-  for (const sizes of [
-    [2, 3, 8, 7],
-    [2, 3, 2, 3],
-  ])
-    test(`resize to ${sizes.slice(2).join(' × ')}: ${name}`, () =>
-      checkGradients({
-        shapes: [[2, 3, 4, 5]],
-        build: (b, x) =>
-          b.op(
-            {
-              kind: 'Resize',
-              mode: 'nearest',
-              sizes,
-              scales: null,
-              coordinateTransformation: 'half_pixel',
-              nearestMode: 'round_prefer_floor',
-              cubicCoefficient: -0.75,
-              excludeOutside: false,
-              extrapolationValue: 0,
-              roi: null,
-              antialias: false,
-              layout: 'channels-first',
-              ...settings,
-            },
-            [x],
-          ),
-      }))
 
 for (const mode of ['DCR', 'CRD'] as const)
   test(`depth to space, ${mode}`, () =>
