@@ -56,6 +56,13 @@ export type { Comparison } from './store/comparison.ts'
 export type { Energy, RunDocument, RunResult } from './store/document.ts'
 export { listRuns, loadRun } from './store/runs.ts'
 export type { DType, Tensor } from './tensor.ts'
+export {
+  type ComparedForm,
+  type ComparedForms,
+  type ComparedNetwork,
+  compareForms,
+  type CompareFormsOptions,
+} from './tune/compare-forms.ts'
 export type { GivenSamples, TensorLike } from './tune/given-samples.ts'
 export { tune, type TuneData, type TuneOptions } from './tune/library.ts'
 export type { TuneReport } from './tune/report/document.ts'

@@ -66,7 +66,10 @@ export async function tuneModel(
 }
 
 /** All rows that are files, in turns, in one run. */
-async function latenciesOf(judged: readonly Judged[], context: TuneContext): Promise<Latencies | null> {
+export async function latenciesOf(
+  judged: readonly Judged[],
+  context: TuneContext,
+): Promise<Latencies | null> {
   const { request, board, progress } = context
   const models = judged.flatMap(({ file, stage, form }, index) =>
     file ? [{ id: rowId(index), label: `${stage}, ${form}`, bytes: file }] : [],
