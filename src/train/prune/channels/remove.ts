@@ -102,7 +102,10 @@ function cutConstants(
   // by constant, what was made of it by how it was cut
   const forms = new Map<string, Map<string, Value>>()
   const taken = new Set(graph.values.keys())
-  for (const name of graph.outputs) forms.set(name, new Map([['', graph.values.get(name)!]]))
+  // what is used by name keeps it as it is
+  const captured = graph.nodes.flatMap(({ op }) => (op.kind === 'Opaque' ? op.captures : []))
+  for (const name of [...graph.outputs, ...captured])
+    forms.set(name, new Map([['', graph.values.get(name)!]]))
   for (const node of graph.nodes)
     node.inputs.forEach((name, input) => {
       const value = name === null ? null : graph.values.get(name)!
@@ -116,8 +119,11 @@ function cutConstants(
       const known = forms.get(value.name) ?? new Map<string, Value>()
       forms.set(value.name, known)
       const form = constant === value.constant ? '' : `${constant.shape.join()} ${constant.digest}`
-      const own = known.size === 0 ? value.name : freshName(value.name, taken)
-      const cut = known.get(form) ?? { name: own, type: { ...value.type, shape: constant.shape }, constant }
+      const cut = known.get(form) ?? {
+        name: known.size === 0 ? value.name : freshName(value.name, taken),
+        type: { ...value.type, shape: constant.shape },
+        constant,
+      }
       known.set(form, cut)
       made.set(node, (made.get(node) ?? new Map()).set(input, cut))
     })

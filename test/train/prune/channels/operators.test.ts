@@ -475,6 +475,34 @@ test('what an unknown operator sees stays, and so does what meets its result', (
   assert.deepEqual(groupCounts(graph), { free: 5 })
 })
 
+test('a constant that a subgraph uses by name, or that is an output, stays beside what is cut of it', () => {
+  const small = new SmallGraph()
+  const x = small.conv(small.input('x', 1, 3, 4, 4), 6, {}, 'a')
+  const [scale, shift] = [small.weights([6, 1, 1]), small.weights([6, 1, 1])]
+  const moved = small.node(add, [small.node(mul, [x, scale]), shift])
+  const op: Op = {
+    kind: 'Opaque',
+    format: 'onnx',
+    domain: '',
+    opType: 'If',
+    opset: 13,
+    payload: new Uint8Array(),
+    captures: [scale],
+  }
+  small.editor.addNode({
+    name: 'if',
+    op,
+    inputs: [],
+    outputs: [{ name: 'y', type: small.editor.type(scale) }],
+  })
+  const graph = small.finish(small.conv(moved, 4, {}, 'b'), 'y', shift)
+  const pruned = removeChannels(graph, new Set([2]))
+  for (const name of [scale, shift])
+    assert.equal(pruned.values.get(name)!.constant, graph.values.get(name)!.constant)
+  const [cut] = pruned.nodes.flatMap(({ op: { kind }, inputs }) => (kind === 'Binary' ? [inputs[1]!] : []))
+  assert.deepEqual(pruned.values.get(cut!)!.type.shape, [5, 1, 1])
+})
+
 test('removing all channels of a layer, or what is no group, is refused', () => {
   const graph = between((small, x) => small.node(relu, [x]))
   const all = new Set(channelGroups(graph).map(({ id }) => id))
