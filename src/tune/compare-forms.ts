@@ -107,14 +107,15 @@ interface Row {
   readonly judged: Judged
 }
 
+const usualSchemes: readonly Scheme[] = ['float', 'full-int8']
+
 async function judgeAll(networks: readonly ComparedNetwork[], context: TuneContext): Promise<Row[]> {
   const rows: Row[] = []
-  for (const [index, { name, network, schemes = ['float', 'full-int8'] }] of networks.entries()) {
+  for (const [index, { name, network, schemes = usualSchemes }] of networks.entries()) {
     const { source, stage } = await opened(index === 0 ? 'float' : name, network, index === 0, context)
     requireAlike(name, source.original, context.original.source.original)
     // what all are held against comes first, asked for or not
-    const wanted: readonly Scheme[] =
-      index === 0 ? ['float', ...schemes.filter((one) => one !== 'float')] : schemes
+    const wanted = index === 0 ? withFloat(schemes) : schemes
     for (const scheme of wanted) {
       context.progress.stage('judge', `${name}, ${scheme}`)
       const judged = await judgeStage(
@@ -127,6 +128,10 @@ async function judgeAll(networks: readonly ComparedNetwork[], context: TuneConte
     }
   }
   return rows
+}
+
+function withFloat(schemes: readonly Scheme[]): readonly Scheme[] {
+  return ['float', ...schemes.filter((scheme) => scheme !== 'float')]
 }
 
 function underScheme(scheme: Scheme, context: TuneContext): TuneContext {
