@@ -3,7 +3,7 @@ import { sliceExtent } from '../../graph/infer.ts'
 import { numbersOf } from '../../graph/constant.ts'
 import type { GraphBuilder } from '../builder.ts'
 import type { Backward, GradientFamily } from '../gradient.ts'
-import { mappedBack } from './linear-map.ts'
+import { mappedBack, scatterAdded } from './linear-map.ts'
 import { resizeGradient } from './resize.ts'
 
 type Kind =
@@ -86,18 +86,15 @@ function sliceGradient(op: OpOf<'Slice'>, { b, inputs, gradients }: Backward): s
       padsEnd[axis] = size - start - count
       return
     }
-    const taken = new Map(Array.from({ length: count }, (_, at) => [start + at * step, at] as const))
-    // where nothing was taken from, the zero behind the last
-    const sources = Array.from({ length: size }, (_, at) => taken.get(at) ?? count)
-    gradient = b.op({ kind: 'Gather', axis }, [withZero(b, gradient, axis), b.integers(sources)])
+    gradient = mappedBack(
+      b,
+      gradient,
+      axis,
+      size,
+      Array.from({ length: count }, (_, at) => [[start + at * step, 1]]),
+    )
   })
   return padded(b, gradient, padsBegin, padsEnd)
-}
-
-/** One more index along an axis, at which everything is zero. */
-function withZero(b: GraphBuilder, x: string, axis: number): string {
-  const none = b.shape(x).map(() => 0)
-  return padded(b, x, none, none.with(axis, 1))
 }
 
 function padded(
@@ -129,28 +126,18 @@ function gatherGradient(op: OpOf<'Gather'>, backward: Backward): string | null {
       none.with(op.axis, size - taken[0]! - taken.length),
     )
   }
-  return scatterAdded(op.axis, backward)
+  return rowsAdded(op.axis, backward)
 }
 
-/**
- * Rows that were taken several times add up. By ScatterElements, which is slower than ScatterND and right: ONNX Runtime's
- * ScatterND adds from several threads at once and loses summands of equal indices (microsoft/onnxruntime#23396).
- */
-function scatterAdded(axis: number, { b, inputs, gradients }: Backward): string {
+/** Rows that were taken several times add up. */
+function rowsAdded(axis: number, { b, inputs, gradients }: Backward): string {
   const [x, indices] = inputs as [string, string]
   const shape = b.shape(x)
   const [outer, inner] = [product(shape.slice(0, axis)), product(shape.slice(axis + 1))]
   const [size, count] = [shape[axis]!, product(b.shape(indices))]
-  const updates = [outer, count, inner]
-  const flat = b.expand(b.reshape(b.cast(indices, 'int64'), [1, count, 1]), updates)
-  const [sums] = b.stock(
-    'ScatterElements',
-    [b.expand(b.scalar(0), [outer, size, inner]), flat, b.reshape(gradients[0]!, updates)],
-    [{ shape: [outer, size, inner] }],
-    { axis: { int: 1 }, reduction: { text: 'add' } },
-    16,
-  )
-  return b.reshape(sums!, shape)
+  const updates = b.reshape(gradients[0]!, [outer, count, inner])
+  const along = b.reshape(b.cast(indices, 'int64'), [1, count, 1])
+  return b.reshape(scatterAdded(b, updates, along, 1, size), shape)
 }
 
 function product(sizes: readonly number[]): number {
@@ -175,15 +162,17 @@ function padGradient(op: OpOf<'Pad'>, { b, inputs, gradients }: Backward): strin
   }, gradients[0]!)
 }
 
-/** Which element along an axis each element of a padded one is. */
+/** Which element along an axis each element of a padded one is. What a negative pad crops is cropped first. */
 function padSources(mode: 'reflect' | 'edge' | 'wrap', size: number, begin: number, end: number): number[] {
+  const first = Math.max(0, -begin)
+  const left = size - first - Math.max(0, -end)
   const wrapped = (at: number, period: number) => ((at % period) + period) % period
-  return Array.from({ length: size + begin + end }, (_, position) => {
-    const at = position - begin
-    if (mode === 'edge') return Math.min(Math.max(at, 0), size - 1)
-    if (mode === 'wrap') return wrapped(at, size)
+  const source = (at: number) => {
+    if (mode === 'edge') return Math.min(Math.max(at, 0), left - 1)
+    if (mode === 'wrap') return wrapped(at, left)
     // the edge itself is not repeated
-    const turn = wrapped(at, Math.max(1, 2 * (size - 1)))
-    return turn < size ? turn : 2 * (size - 1) - turn
-  })
+    const turn = wrapped(at, Math.max(1, 2 * (left - 1)))
+    return turn < left ? turn : 2 * (left - 1) - turn
+  }
+  return Array.from({ length: size + begin + end }, (_, at) => first + source(at - Math.max(begin, 0)))
 }

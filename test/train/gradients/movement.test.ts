@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as tf from '@tensorflow/tfjs'
 import type { OpOf } from '../../../src/graph/ops.ts'
+import { GraphBuilder } from '../../../src/train/builder.ts'
+import { gradientsOf } from '../../../src/train/differentiate.ts'
 import { gradientsAt } from './exact.ts'
 import { checkGradients } from './oracle.ts'
 
@@ -55,6 +57,28 @@ test('rows that are gathered twice add up', async () => {
     build: (b, x) => b.op({ kind: 'Gather', axis: 1 }, [x, b.integers([3, 3, 1])]),
     tfjs: (x) => tf.gather(x!, tf.tensor1d([3, 3, 1], 'int32'), 1),
   })
+})
+
+test('long signals are not mapped by a matrix', async () => {
+  const b = GraphBuilder.empty('long')
+  const x = b.input('x', [1, 1, 200_000])
+  const padded = b.op(
+    { kind: 'Pad', mode: 'reflect', padsBegin: [0, 0, 200], padsEnd: [0, 0, 200], value: 0 },
+    [x],
+  )
+  const halved = b.op({ kind: 'Slice', axes: [2], starts: [0], ends: [1e9], steps: [2] }, [padded])
+  const gradient = gradientsOf(b, b.reduceAll('Sum', halved), [x]).get(x)!
+  const bytes = [...b.finish([gradient]).values.values()].reduce(
+    (sum, { constant }) => sum + (constant?.byteLength ?? 0),
+    0,
+  )
+  assert.ok(bytes < 10e6, `${bytes} bytes of constants`)
+  const [sums] = await gradientsAt([{ shape: [2100], data: new Float32Array(2100) }], (into, signal) =>
+    into.op({ kind: 'Pad', mode: 'reflect', padsBegin: [3], padsEnd: [1], value: 0 }, [signal]),
+  )
+  // the first three behind the edge are there twice, and the last but one
+  const twice = [1, 2, 3, 2098]
+  assert.ok(sums!.every((sum, at) => sum === (twice.includes(at) ? 2 : 1)))
 })
 
 test('one part of a stack, and indices in sequence', async () => {
@@ -120,6 +144,11 @@ test('pads of a vector, of one side, wider than the axis', async () => {
     ['edge', [4], [3], [0]],
     ['wrap', [4], [4], [3]],
     ['reflect', [2, 1], [0, 0], [1, 0]],
+    // cropped on one side, padded on the other
+    ['wrap', [5], [-1], [2]],
+    ['wrap', [5], [2], [-1]],
+    ['reflect', [5], [-1], [2]],
+    ['edge', [5], [3], [-2]],
     ['edge', [2, 1], [0, 3], [1, 0]],
     ['reflect', [1, 2, 4, 4], [0, 0, 3, 3], [0, 0, 3, 3]],
   ]

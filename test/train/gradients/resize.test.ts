@@ -111,6 +111,8 @@ for (const [name, settings] of Object.entries(whole))
 
 test('resize in one dimension and in three', async () => {
   await requireAdjoint({ ...plain, mode: 'linear', sizes: [2, 3, 7] }, [2, 3, 4], 'one')
+  // longer than a matrix would be made for
+  await requireAdjoint({ ...plain, mode: 'linear', sizes: [1, 1, 1500] }, [1, 1, 1000], 'one, long')
   await requireAdjoint({ ...plain, mode: 'linear', sizes: [1, 2, 4, 3, 5] }, [1, 2, 2, 3, 4], 'three')
   await requireAdjoint({ ...plain, sizes: [1, 2, 4, 6, 3] }, [1, 2, 2, 3, 4], 'three, nearest')
 })
