@@ -45,7 +45,7 @@ const experiments = {
       recipe: parseRecipe(
         {
           perChannel: false,
-          preset: 'balanced',
+          preset: 'fast',
           labelOffset: 1,
           preprocessing: {
             resize: 224,

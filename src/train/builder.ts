@@ -93,7 +93,7 @@ export class GraphBuilder {
   }
 
   constant(constant: Constant, wanted = 'constant'): string {
-    return this.editor.addConstant(`${this.#prefix}${wanted}`, constant)
+    return this.editor.addConstant(this.#fresh(wanted), constant)
   }
 
   /** A float32 scalar, one for each number. */

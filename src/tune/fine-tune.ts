@@ -141,7 +141,7 @@ export interface Lessons {
 /** What the network is to learn: scores of classes by their logits, other outputs and inner values by their difference. */
 export function lessonsOf(network: Network, options: ResolvedTraining, context: TuneContext): Lessons {
   const { source } = context.original
-  const classes = classCountOf(source.original)
+  const classes = scoresClasses(context) ? classCountOf(source.original) : null
   const { dataset } = context.training
   const terms: { loss: Loss; weight: number }[] = []
   const taught: TaughtValue[] = []
@@ -177,6 +177,13 @@ export function lessonsOf(network: Network, options: ResolvedTraining, context: 
     }
   }
   return { terms, taught }
+}
+
+/** A row of numbers may be scores or a signal: labels, or a Softmax that ends the network, tell. */
+function scoresClasses({ original, training, samples }: TuneContext): boolean {
+  const [output] = original.source.original.outputs
+  if (logitsValueOf(original.source.original, output!) !== output) return true
+  return [training.dataset, samples.evaluation.dataset].some(({ labelled, task }) => labelled && !task)
 }
 
 function requireLikeOutputs(network: Graph, teacher: Graph): void {

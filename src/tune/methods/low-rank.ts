@@ -50,15 +50,17 @@ export const lowRankMethod: Method = async (stage, context) => {
   const batchNorm = request.training?.batchNorm ?? 'frozen'
   const trained = await trainGraph(factored, 'low-rank', options, batchNorm, context)
   const after = await agreementOn(trained.graph, stage.graph, context)
+  // few samples can teach less than the factors know already
+  const kept = after.db > before.db
   return {
     ...stage,
     name: 'low-rank',
-    graph: trained.graph,
+    graph: kept ? trained.graph : factored,
     epochs: trained.epochs,
     layers: changesOf(chosen),
     notes: [
       ...touched(chosen),
-      `On ${context.samples.selection.indices.length} held-out samples, before training: ${before}; after: ${after}.`,
+      `On ${context.samples.selection.indices.length} held-out samples, before training: ${before.words}; after: ${after.words}.${kept ? '' : ' The training was dropped.'}`,
     ],
     options: { ...options, batchNorm, budget },
   }
@@ -95,7 +97,7 @@ async function agreementOn(
   graph: Graph,
   reference: Graph,
   { samples, progress }: TuneContext,
-): Promise<string> {
+): Promise<{ readonly db: number; readonly words: string }> {
   const [ours, theirs] = [await executeGraph(graph), await executeGraph(reference)]
   const meter = new SqnrMeter()
   let [same, count] = [0, 0]

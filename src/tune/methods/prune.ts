@@ -1,5 +1,6 @@
 import { executeGraph } from '../../compile/execute-graph.ts'
 import { samplesOf } from '../../compile/samples.ts'
+import { seededGenerator } from '../../data/generator.ts'
 import type { Sample } from '../../data/types.ts'
 import { EdgewrightError } from '../../error.ts'
 import { macsOf } from '../../graph/macs.ts'
@@ -9,7 +10,7 @@ import { throwIfAborted } from '../../progress.ts'
 import { elementCount } from '../../tensor.ts'
 import { datasetBatches } from '../../train/dataset-batches.ts'
 import { openGradients } from '../../train/gradient-session.ts'
-import { weighted } from '../../train/losses.ts'
+import { crossEntropy } from '../../train/losses.ts'
 import { initialValues } from '../../train/network.ts'
 import { openNetwork } from '../../train/open-network.ts'
 import { type ChannelMap, channelMap } from '../../train/prune/channel-map.ts'
@@ -20,12 +21,13 @@ import {
   TaylorImportance,
   weightImportance,
 } from '../../train/prune/importance.ts'
+import { outputProbe, probeFeeds } from '../../train/prune/probe.ts'
 import { profitOf } from '../../train/prune/profit.ts'
 import { removeChannels } from '../../train/prune/remove-channels.ts'
 import type { EpochReport } from '../../train/train.ts'
 import { unshareConstants } from '../../train/unshare-constants.ts'
 import type { LayerChange, Method, TuneContext } from '../context.ts'
-import { lessonsOf, openLessons, type ResolvedTraining, resolveTraining, trainGraph } from '../fine-tune.ts'
+import { type ResolvedTraining, resolveTraining, trainGraph } from '../fine-tune.ts'
 import { maskedMethod } from './prune-weights.ts'
 
 /** Batches that importance is estimated from. */
@@ -124,29 +126,29 @@ async function importanceOf(
   if (how === 'random') return randomImportance(map, options.seed + round)
   if (how === 'weights') return weightImportance(map)
   const network = openNetwork(map.graph, { batchSize: options.batchSize, batchNorm: 'frozen' })
-  const lessons = lessonsOf(network, options, context)
-  const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
-  const session = await openGradients(network, weighted(lessons.terms), options.threads)
   const { dataset, indices } = context.training
+  // towards the network itself a distillation has no gradient: without labels random signs of the outputs stand for a loss
+  const labelled = dataset.labelled && !dataset.task && context.request.training?.learnFrom !== 'teacher'
+  const session = await openGradients(network, labelled ? crossEntropy() : outputProbe, options.threads)
   const batches = datasetBatches(dataset, indices, {
     batchSize: network.batchSize,
     seed: options.seed,
     shuffle: true,
   })
+  const random = seededGenerator(options.seed + round)
   const taylor = new TaylorImportance(map, ({ node, input }) => node.inputs[input] ?? null)
   const values = initialValues(network)
   const total = Math.min(importanceBatches, batches.steps)
   try {
     let done = 0
     for await (const batch of batches.epoch(0, 0, context.progress.signal)) {
-      const taught = teacher ? await teacher.feeds(batch) : []
-      taylor.add(values, await session.run(new Map([...batch.feeds, ...taught])))
+      const probe = labelled ? [] : probeFeeds(network, random)
+      taylor.add(values, await session.run(new Map([...batch.feeds, ...probe])))
       context.progress.tick(++done, total, 'batches')
       if (done >= total) break
     }
   } finally {
     await session.close()
-    await teacher?.close()
   }
   return taylor.result()
 }

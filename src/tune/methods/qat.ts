@@ -1,7 +1,12 @@
 import { chooseCandidate } from '../../compile/candidates.ts'
+import type { Prepared } from '../../compile/compile.ts'
 import { withHeadroom } from '../../compile/headroom.ts'
-import { type Trial, trialOptions } from '../../compile/trial.ts'
+import { type Made, type Trial, trialOptions } from '../../compile/trial.ts'
 import { EdgewrightError } from '../../error.ts'
+import { constantOf } from '../../graph/constant.ts'
+import type { Graph } from '../../graph/types.ts'
+import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
+import { elementCount } from '../../tensor.ts'
 import { initialValues, type NetworkValues } from '../../train/network.ts'
 import { closeSimulation, reprepared, withValues } from '../../train/quantized/close.ts'
 import { simulateQuantization, type Simulation } from '../../train/quantized/simulate.ts'
@@ -17,8 +22,8 @@ import { sourceOfStage } from '../judge.ts'
  */
 export const qatMethod: Method = async (stage, context) => {
   const { board, request, progress } = context
-  if (board.options.scheme !== 'full-int8')
-    throw new EdgewrightError('USAGE', 'Quantization-aware training is for the scheme full-int8.', {
+  if (board.options.scheme !== 'full-int8' && board.options.scheme !== 'int16x8')
+    throw new EdgewrightError('USAGE', 'Quantization-aware training is for full-int8 and int16x8.', {
       where: '--scheme',
       saw: board.options.scheme,
       hint: 'Leave --scheme out, or tune without qat.',
@@ -29,18 +34,20 @@ export const qatMethod: Method = async (stage, context) => {
     learnFrom: 'teacher',
     temperature: 2,
   })
-  const trial = await startingTrial(stage, context)
+  const { trial, typed: start } = await startingPoint(stage, context)
+  const graph = startingFrom(trial.graph, start.graph)
   const { weightBits = 8, learnScales = true } = request.qat ?? {}
   const target = targetOf(trial, context)
-  const simulate = (batchSize: number): Simulation =>
+  const simulate = (batchSize: number, portable = false): Simulation =>
     simulateQuantization(
-      trial.graph,
+      weightBits < 8 ? trial.graph : graph,
       trial.headroom ? withHeadroom(trial.graph, trial.ranges) : trial.ranges,
       target,
       {
         batchSize,
         learnScales,
         weightBits,
+        portable,
         // with few levels the widest weight is no measure for all of them
         weightScales: weightBits < 8 ? 'learned' : 'min-max',
       },
@@ -59,7 +66,7 @@ export const qatMethod: Method = async (stage, context) => {
     options: { ...options, weightBits, learnScales },
   }
   if (!simulation.deployable) {
-    const one = simulate(1).network
+    const one = simulate(1, true).network
     const form = (of: NetworkValues) => withValues(one, of)
     return {
       ...common,
@@ -96,11 +103,35 @@ const plainOptions = {
   valueRanges: new Map(),
 } satisfies Partial<TargetOptions>
 
-/** What a compile would choose: its rewrites and ranges are where training starts. */
-async function startingTrial(stage: Stage, context: TuneContext): Promise<Trial> {
+/** What a compile would choose: its rewrites, ranges and rounding are where training starts, also where `fast` was asked for. */
+async function startingPoint(stage: Stage, context: TuneContext): Promise<Made> {
   const source = await sourceOfStage(stage, context)
-  const chosen = await chooseCandidate({ ...context.original, source }, context.board, context.progress)
-  return chosen.made.trial
+  const { recipe } = context.original
+  const prepared: Prepared = {
+    ...context.original,
+    source,
+    recipe: recipe.preset === 'fast' ? { ...recipe, preset: 'balanced' } : recipe,
+  }
+  const chosen = await chooseCandidate(prepared, context.board, context.progress)
+  return chosen.made
+}
+
+/** The float network with the weights and biases that the compile stored: training goes on from its rounding. */
+function startingFrom(graph: Graph, typed: Graph): Graph {
+  const stored = new Map(typed.nodes.map((node) => [node.name, node]))
+  const values = new Map(graph.values)
+  for (const { name, op, inputs } of graph.nodes) {
+    if (op.kind === 'Gemm' && (op.alpha !== 1 || op.beta !== 1)) continue
+    for (const position of [1, 2]) {
+      const own = graph.values.get(inputs[position] ?? '')
+      const { constant, type } = typed.values.get(stored.get(name)?.inputs[position] ?? '') ?? {}
+      if (!own?.constant || !constant || !type?.quantization) continue
+      if (elementCount(constant.shape) !== elementCount(own.type.shape)) continue
+      const numbers = Float32Array.from(dequantizedNumbers(constant, type.quantization))
+      values.set(own.name, { ...own, constant: constantOf('float32', own.type.shape, numbers) })
+    }
+  }
+  return { ...graph, values }
 }
 
 function targetOf(trial: Trial, { board }: TuneContext): QuantizationTarget {
