@@ -114,9 +114,9 @@ async function agreementOn(
     await ours.close()
     await theirs.close()
   }
-  return count === 0
-    ? 'not measured'
-    : `${meter.db.toFixed(1)} dB, ${((100 * same) / count).toFixed(1)} % alike`
+  const words =
+    count === 0 ? 'not measured' : `${meter.db.toFixed(1)} dB, ${((100 * same) / count).toFixed(1)} % alike`
+  return { db: meter.db, words }
 }
 
 function touched(chosen: ChosenRanks): string[] {
