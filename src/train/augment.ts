@@ -1,3 +1,4 @@
+import { seededGenerator } from '../data/generator.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Augment } from './dataset-batches.ts'
@@ -42,7 +43,13 @@ export function parseAugment(written: string, layout: 'NCHW' | 'NHWC' | null): A
     if (!known || rest.length > 0 || !(number > 0 && number <= known.most)) throw invalid(part.trim())
     return known.make(number)
   })
-  return (tensor, random) => steps.reduce((changed, step) => applied(step, changed, layout, random), tensor)
+  return (inputs, seed) =>
+    new Map(
+      [...inputs].map(([name, tensor]) => {
+        const random = seededGenerator(seed).next
+        return [name, steps.reduce((changed, step) => applied(step, changed, layout, random), tensor)]
+      }),
+    )
 }
 
 function applied(

@@ -1,32 +1,61 @@
 import { seededGenerator, shuffle } from '../data/generator.ts'
 import { iterate } from '../data/iterate.ts'
 import type { Dataset, Sample } from '../data/types.ts'
-import { elementCount, type Tensor, type TensorData } from '../tensor.ts'
+import { EdgewrightError } from '../error.ts'
+import { throwIfAborted } from '../progress.ts'
+import type { Tensor, TensorData } from '../tensor.ts'
 import type { Batch, BatchSource } from './batches.ts'
+import { type SampleCache, sampleCache } from './sample-cache.ts'
 
-/** Changes one sample's input; the randomness is the sample's own in this epoch. */
-export type Augment = (tensor: Tensor, random: () => number) => Tensor
+/** Changes the inputs of one sample (batch 1) into others of the same shapes; the same inputs and seed give the same. */
+export type Augment = (inputs: Sample['inputs'], seed: number) => Sample['inputs']
 
 export interface DatasetBatchesOptions {
   readonly batchSize: number
   readonly seed: number
+  /** In a new order each epoch; else as `indices` has them. */
   readonly shuffle: boolean
+  /**
+   * What becomes of samples that fill no batch. `left-out` (the default, for training): they wait for an epoch whose order
+   * has them further ahead, and fewer samples than one batch are repeated. `padded` (to evaluate): in a last batch, filled up
+   * with samples that `Batch.samples` does not count.
+   */
+  readonly rest?: 'left-out' | 'padded'
   readonly augment?: Augment
   /** Of decoded samples that are kept; others are decoded again in each epoch. Default 512 MiB. */
   readonly cacheBytes?: number
+  /** In place of an own one of `cacheBytes`: of the same data set. */
+  readonly cache?: SampleCache
 }
 
 /**
- * Samples of a data set in batches: each input stacked along its first axis, and `label`, int64 [N], −1 where a sample has
- * none. The order depends on seed and epoch alone, what augmentation does on seed, epoch and sample.
+ * Samples of a data set in batches: each input stacked along its first axis, in its own type, and `label`, int64 [N], −1
+ * where a sample has none and in rows that only repeat one. The order depends on seed and epoch alone, what augmentation
+ * does on seed, epoch and sample: an epoch that begins at a later step goes on exactly.
+ *
+ * A batch is valid until the next is asked for: buffers are used again. In memory are the cache, two batches (the second
+ * is decoded while the first is trained on) and a few samples.
+ *
+ * @throws DATA_EMPTY without indices; from its batches DATA_SHAPE where samples differ in shape, what the data set throws,
+ * INTERRUPTED at the signal
  */
 export function datasetBatches(
-  dataset: Dataset,
+  dataset: Pick<Dataset, 'sample' | 'description'>,
   indices: readonly number[],
-  { batchSize, seed, augment, cacheBytes = 512 << 20, ...options }: DatasetBatchesOptions,
+  options: DatasetBatchesOptions,
 ): BatchSource {
-  const cached = cachedSamples(dataset, cacheBytes)
-  const steps = Math.max(1, Math.floor(indices.length / batchSize))
+  const { batchSize, seed, augment, rest = 'left-out' } = options
+  if (indices.length === 0)
+    throw new EdgewrightError('DATA_EMPTY', 'There are no samples to make batches of.', {
+      where: dataset.description,
+    })
+  if (!(Number.isSafeInteger(batchSize) && batchSize >= 1))
+    throw new EdgewrightError('CONFIG_INVALID', 'A batch holds at least one sample.', {
+      saw: `batch size ${batchSize}`,
+    })
+  const cache = options.cache ?? sampleCache(dataset, options.cacheBytes ?? 512 * 2 ** 20)
+  const whole = indices.length / batchSize
+  const steps = rest === 'padded' ? Math.ceil(whole) : Math.max(1, Math.floor(whole))
   return {
     length: indices.length,
     batchSize,
@@ -34,55 +63,120 @@ export function datasetBatches(
     async *epoch(epoch, fromStep = 0, signal) {
       const order = [...indices]
       if (options.shuffle) shuffle(order, seededGenerator(mix(seed, epoch)))
-      const picked = Array.from({ length: steps * batchSize }, (_, row) => order[row % order.length]!)
-      const samples = iterate(cached, picked.slice(fromStep * batchSize), { ...(signal && { signal }) })
-      let rows: Sample[] = []
-      let position = fromStep * batchSize
-      for await (const sample of samples) {
-        const random = seededGenerator(mix(seed, epoch, picked[position++]!))
-        rows.push(augment ? augmented(sample, augment, random.next) : sample)
-        if (rows.length < batchSize) continue
-        yield batchOf(rows, Math.min(batchSize, indices.length))
-        rows = []
+      const change = augment
+        ? (sample: Sample, index: number) => ({
+            ...sample,
+            inputs: augment(sample.inputs, mix(seed, epoch, index)),
+          })
+        : (sample: Sample) => sample
+      const stop = { asked: false }
+      const make = async (step: number, rows: Rows): Promise<Batch> => {
+        const first = step * batchSize
+        await fill(rows, order, first, cache, change, stop, signal)
+        return { feeds: rows.feeds(), samples: Math.min(batchSize, order.length - first) }
+      }
+      const buffers = [new Rows(batchSize), new Rows(batchSize)] as const
+      let next = fromStep < steps ? make(fromStep, buffers[fromStep % 2]!) : null
+      try {
+        for (let step = fromStep; next; step++) {
+          const batch: Batch = await next
+          next = step + 1 < steps ? make(step + 1, buffers[(step + 1) % 2]!) : null
+          // awaited in its turn; until then a failure must not count as unhandled
+          next?.catch(() => undefined)
+          yield batch
+          throwIfAborted(signal)
+        }
+      } finally {
+        stop.asked = true
+        await next?.catch(() => undefined)
       }
     },
   }
 }
 
-function cachedSamples(dataset: Dataset, most: number): Pick<Dataset, 'sample'> {
-  const kept = new Map<number, Sample>()
-  let bytes = 0
-  return {
-    async sample(index) {
-      const known = kept.get(index)
-      if (known) return known
-      const sample = await dataset.sample(index)
-      for (const { data } of sample.inputs.values()) bytes += data.byteLength
-      if (bytes <= most) kept.set(index, sample)
-      return sample
-    },
+/** Puts the samples of one step into their rows; what is not kept is decoded a few ahead. */
+async function fill(
+  rows: Rows,
+  order: readonly number[],
+  first: number,
+  cache: SampleCache,
+  change: (sample: Sample, index: number) => Sample,
+  stop: { readonly asked: boolean },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const put = (row: number, sample: Sample) => rows.put(row, sample, first + row < order.length)
+  const missing = new Map<number, number[]>()
+  for (let row = 0; row < rows.count; row++) {
+    const index = order[(first + row) % order.length]!
+    const sample = cache.kept(index)
+    if (sample) put(row, change(sample, index))
+    else missing.set(index, [...(missing.get(index) ?? []), row])
+  }
+  const decoded = iterate(cache, missing.keys(), signal ? { signal } : {})
+  for (const [index, places] of missing) {
+    const { value, done } = await decoded.next()
+    if (done) break
+    const sample = change(value, index)
+    for (const row of places) put(row, sample)
+    if (stop.asked) await decoded.return()
   }
 }
 
-function augmented(sample: Sample, augment: Augment, random: () => number): Sample {
-  return { ...sample, inputs: new Map([...sample.inputs].map(([name, x]) => [name, augment(x, random)])) }
+/** The buffers of one batch: of the shapes of the first sample that comes. */
+class Rows {
+  readonly count: number
+  readonly #labels: BigInt64Array
+  #inputs: ReadonlyMap<string, { readonly shape: readonly number[]; readonly all: Tensor }> | null = null
+
+  constructor(count: number) {
+    this.count = count
+    this.#labels = new BigInt64Array(count)
+  }
+
+  put(row: number, { id, inputs, label }: Sample, counts: boolean): void {
+    this.#labels[row] = counts && label !== null ? BigInt(label) : -1n
+    this.#inputs ??= new Map(
+      [...inputs].map(([name, one]) => [name, { shape: one.shape, all: stackOf(one, this.count) }]),
+    )
+    if (inputs.size !== this.#inputs.size)
+      throw unlike(id, [...inputs.keys()].join(', '), [...this.#inputs.keys()].join(', '))
+    for (const [name, tensor] of inputs) {
+      const { shape, all } = this.#inputs.get(name) ?? {}
+      if (!shape || !all) throw unlike(id, name, [...this.#inputs.keys()].join(', '))
+      const { data, dtype } = tensor
+      if (dtype !== all.dtype || data.length * this.count !== all.data.length || !equal(tensor.shape, shape))
+        throw unlike(id, described(name, tensor), described(name, { dtype: all.dtype, shape }))
+      all.data.set(data as never, row * data.length)
+    }
+  }
+
+  feeds(): ReadonlyMap<string, Tensor> {
+    const labels: Tensor = { dtype: 'int64', shape: [this.count], data: this.#labels }
+    // an input of the network that has this name stays what it is
+    return new Map([['label', labels], ...[...this.#inputs!].map(([name, { all }]) => [name, all] as const)])
+  }
 }
 
-function batchOf(rows: readonly Sample[], samples: number): Batch {
-  const feeds = new Map<string, Tensor>()
-  for (const [name, first] of rows[0]!.inputs) {
-    const size = elementCount(first.shape)
-    const Make = first.data.constructor as new (length: number) => TensorData
-    const data = new Make(size * rows.length)
-    rows.forEach((row, index) => {
-      data.set(row.inputs.get(name)!.data as never, index * size)
-    })
-    const shape = [first.shape[0]! * rows.length, ...first.shape.slice(1)]
-    feeds.set(name, { dtype: first.dtype, shape, data })
-  }
-  const labels = BigInt64Array.from(rows, ({ label }) => BigInt(label ?? -1))
-  feeds.set('label', { dtype: 'int64', shape: [rows.length], data: labels })
-  return { feeds, samples }
+function stackOf({ dtype, shape, data }: Tensor, count: number): Tensor {
+  const Make = data.constructor as new (length: number) => TensorData
+  const [first = 1, ...more] = shape
+  return { dtype, shape: [first * count, ...more], data: new Make(data.length * count) }
+}
+
+function equal(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis])
+}
+
+function described(name: string, { dtype, shape }: Pick<Tensor, 'dtype' | 'shape'>): string {
+  return `${name}: ${dtype} [${shape.join(', ')}]`
+}
+
+function unlike(id: string, saw: string, expected: string): EdgewrightError {
+  return new EdgewrightError('DATA_SHAPE', 'The samples of a batch must have one shape.', {
+    where: id,
+    saw: `${saw} beside ${expected}`,
+    hint: 'Store all samples in the shape that the network takes.',
+  })
 }
 
 /** One seed of several numbers. */
