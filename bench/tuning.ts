@@ -3,7 +3,7 @@
  * shared fixtures. Judged on samples that nothing was learnt from.
  *
  *     node --import tsx bench/tuning.ts [mobilenet-qat] [resnet8-4bit] [resnet8-prune] [kws-low-rank] [ad-low-rank]
- *       [--epochs N] [--learning-rate R] [--out FOLDER]
+ *       [--epochs N] [--learning-rate R] [--importance taylor,random] [--out FOLDER]
  *
  * mobilenet-qat  MobileNetV1-0.25 with one scale for each layer's weights: 394 unlabelled pictures to tune on, 180 to judge
  * resnet8-4bit   ResNet8 with weights of 4 bits (simulated): 5,000 unlabelled pictures to tune on, 500 to judge
@@ -76,7 +76,7 @@ const experiments = {
     wonBack(report, '4-bit weights, PTQ (simulated)', '4-bit weights, QAT (simulated)')
   },
   'resnet8-prune': async () => {
-    const kinds = ['taylor', 'random'] as const
+    const kinds = (option('importance')?.split(',') ?? ['taylor', 'random']) as ('taylor' | 'random')[]
     const agreements: number[] = []
     for (const importance of kinds) {
       const report = await tuned(`resnet8-prune-${importance}`, {

@@ -67,7 +67,7 @@ for (const [name, { graph, factors }] of Object.entries(networks))
         const parts = factored.nodes.filter(({ op }) => op.kind !== 'Transpose').length
         assert.equal(parts, one.method === 'tucker' ? 3 : 2)
         const [expected, given] = [await outputOf(graph), await outputOf(factored)]
-        expected.forEach((value, i) => assert.ok(Math.abs(value - given[i]!) < 1e-4))
+        for (const [i, value] of expected.entries()) assert.ok(Math.abs(value - given[i]!) < 1e-4)
       })
 
 test('ranks follow what the outputs really do: samples in a subspace lose nothing', async () => {
@@ -91,9 +91,8 @@ test('ranks follow what the outputs really do: samples in a subspace lose nothin
   const factored = factorize(graph, chosen, new Map([[layer!.node.name, moments]]))
   const x = sampleOf()
   const [expected, given] = [await outputOf(graph, x), await outputOf(factored, x)]
-  expected.forEach((value, i) =>
-    assert.ok(Math.abs(value - given[i]!) < 1e-3, `${given[i]} instead of ${value}`),
-  )
+  for (const [i, value] of expected.entries())
+    assert.ok(Math.abs(value - given[i]!) < 1e-3, `${given[i]} instead of ${value}`)
 })
 
 test('the error of a rank is what the best matrix of that rank is away', () => {
@@ -101,7 +100,7 @@ test('the error of a rank is what the best matrix of that rank is away', () => {
   const space = subspaceOf(outerGram([3, 0, 0, 0, 2, 0, 0, 0, 1], 3), 3)
   const errors = errorsOf(space)
   const expected = [1, Math.sqrt(5 / 14), Math.sqrt(1 / 14), 0]
-  expected.forEach((error, rank) => assert.ok(Math.abs(errors[rank]! - error) < 1e-12))
+  for (const [rank, error] of expected.entries()) assert.ok(Math.abs(errors[rank]! - error) < 1e-12)
 })
 
 test('the choice under a budget is the best of all choices', () => {
