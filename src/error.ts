@@ -79,6 +79,8 @@ export const errorCatalogue = {
   TRAINING_DIVERGED: 'input',
   /** A checkpoint is damaged, or of another training. */
   CHECKPOINT_INVALID: 'input',
+  /** The disk is full, or the folder may not be written. */
+  CHECKPOINT_NOT_WRITTEN: 'input',
   RUN_NOT_FOUND: 'input',
   STORE_BROKEN: 'internal',
   // gates
