@@ -44,6 +44,8 @@ export interface Stage {
   readonly graph: Graph
   /** In integers as training saw it, where the step makes that. */
   readonly quantized: Emitted | null
+  /** What training computed in place of `quantized`: float32 in and out, batch 1. */
+  readonly seen?: () => Graph
   /** Forms that no artifact has, judged by what training computes. */
   readonly simulated?: readonly Simulated[]
   readonly epochs: readonly EpochReport[]

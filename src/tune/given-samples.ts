@@ -38,7 +38,7 @@ export async function givenDataset(
       async ([name, array]) => [name, await arrayOf(array, dtypes.get(name) === 'float32')] as const,
     ),
   )
-  return memoryDataset(
+  const dataset = memoryDataset(
     {
       ...(x && { x: await arrayOf(x, specs[0]?.dtype === 'float32') }),
       ...(inputs && { inputs: Object.fromEntries(named) }),
@@ -48,6 +48,16 @@ export async function givenDataset(
     specs,
     options,
   )
+  const layout = specs.length === 1 ? layoutOf(specs[0]!) : null
+  return { ...dataset, preprocessing: { ...dataset.preprocessing, layout } }
+}
+
+/** Which axes of a picture an augmentation moves along; null for anything else than gray and colour pictures. */
+function layoutOf({ shape }: InputSpec): 'NCHW' | 'NHWC' | null {
+  const [batch, first, , last] = shape
+  if (shape.length !== 4 || batch !== 1) return null
+  const channels = [first, last].map((size) => size === 1 || size === 3)
+  return channels[0] === channels[1] ? null : channels[0] ? 'NCHW' : 'NHWC'
 }
 
 /** @param real integers of a tensor become float32, as TensorFlow.js itself would have it */

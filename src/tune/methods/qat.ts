@@ -91,7 +91,8 @@ export const qatMethod: Method = async (stage, context) => {
       ? 'The artifact stores the very integers and scales that training saw.'
       : `${deviations.length} values are stored otherwise than training saw.`,
   ]
-  return { ...common, quantized: emitted, notes }
+  const seen = () => withValues(simulate(1, true).network, values)
+  return { ...common, quantized: emitted, seen, notes }
 }
 
 /** To the nearest, no more and no less than training computes. */
