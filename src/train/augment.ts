@@ -1,136 +1,221 @@
-import { seededGenerator } from '../data/generator.ts'
+import { type Generator, seededGenerator } from '../data/generator.ts'
+import type { Layout } from '../data/layout.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Tensor } from '../tensor.ts'
+import { frequencyMasked, isSignal, type TimeAxis, timeMasked, timeShifted } from './augment-frames.ts'
+import * as picture from './augment-picture.ts'
+import { type PixelUnits, type Plane, planeOf } from './augment-plane.ts'
 import type { Augment } from './dataset-batches.ts'
 
-/** A sample as height × width × channels, whatever the order of its axes. */
-interface Plane {
-  readonly data: Float32Array
-  readonly height: number
-  readonly width: number
-  readonly channels: number
-  at(channel: number, y: number, x: number): number
+/** One change of a sample, as it was written. */
+interface Change {
+  readonly amount: number
+  /** What the kind offers besides an amount: the first unless another is written. */
+  readonly choice: string
 }
 
-type Change = (plane: Plane, random: () => number) => Float32Array
-
-/** What can be done to a sample, by the name that `--augment` uses. */
-const changes: Readonly<Record<string, { readonly most: number; make(amount: number): Change }>> = {
-  /** Moved by up to so many pixels either way; what comes in is 0. */
-  shift: { most: 1000, make: (pixels) => (plane, random) => shifted(plane, pixels, random) },
-  /** Mirrored left to right, half of the samples. */
-  flip: { most: 1, make: () => (plane, random) => (random() < 0.5 ? mirrored(plane) : plane.data) },
-  /** Normal noise of so much standard deviation. */
-  noise: { most: 1000, make: (deviation) => (plane, random) => noisy(plane, deviation, random) },
-  /** All values times 1 ± so much. */
-  scale: { most: 1, make: (amount) => (plane, random) => scaled(plane, amount, random) },
-  /** A square of so many pixels becomes 0 (DeVries and Taylor 2017). */
-  cutout: { most: 1000, make: (pixels) => (plane, random) => cut(plane, pixels, random) },
+interface Kind {
+  /** What a sample must be: `frames` is a spectrogram or a signal over time. */
+  readonly needs: 'picture' | 'colours' | 'frames' | 'spectrogram' | 'numbers'
+  /** How one writes it. */
+  readonly example: string
+  /** Amount where none is written; null where one has to be. */
+  readonly initial: number | null
+  readonly most: number
+  /** Of pixels, frames or frequencies. */
+  readonly whole?: true
+  readonly choices?: readonly string[]
+  apply(plane: Plane, change: Change, units: PixelUnits, random: Generator): Float32Array
 }
+
+const fills: readonly picture.Fill[] = ['black', 'reflect', 'edge']
+const times: readonly TimeAxis[] = ['rows', 'columns']
+const pixels = { initial: null, most: 10_000, whole: true } as const
+const share = { initial: null, most: 1 } as const
+
+const kinds: Readonly<Record<string, Kind>> = {
+  shift: {
+    ...{ needs: 'picture', example: 'shift:4', ...pixels, choices: fills },
+    apply: (plane, { amount, choice }, units, random) =>
+      picture.shifted(plane, amount, choice as picture.Fill, units, random),
+  },
+  flip: {
+    ...{ needs: 'picture', example: 'flip', initial: 0.5, most: 1 },
+    apply: (plane, { amount }, _units, random) => picture.flipped(plane, amount, random),
+  },
+  crop: {
+    ...{ needs: 'picture', example: 'crop:0.5', ...share },
+    apply: (plane, { amount }, _units, random) => picture.croppedAndResized(plane, amount, random),
+  },
+  rotate: mappedBy(picture.rotation, 'rotate:10', 180),
+  zoom: mappedBy(picture.zoom, 'zoom:0.1', 0.9),
+  shear: mappedBy(picture.shear, 'shear:5', 60),
+  brightness: {
+    ...{ needs: 'picture', example: 'brightness:0.2', ...share },
+    apply: (plane, { amount }, units, random) => picture.brightened(plane, amount, units, random),
+  },
+  contrast: {
+    ...{ needs: 'picture', example: 'contrast:0.2', ...share },
+    apply: (plane, { amount }, units, random) => picture.contrasted(plane, amount, units, random),
+  },
+  saturation: {
+    ...{ needs: 'colours', example: 'saturation:0.2', ...share },
+    apply: (plane, { amount }, units, random) => picture.saturated(plane, amount, units, random),
+  },
+  cutout: {
+    ...{ needs: 'picture', example: 'cutout:8', ...pixels },
+    apply: (plane, { amount }, _units, random) => picture.cutOut(plane, amount, random),
+  },
+  'time-shift': {
+    ...{ needs: 'frames', example: 'time-shift:5', ...pixels, most: 1e9, choices: times },
+    apply: (plane, { amount, choice }, _units, random) =>
+      timeShifted(plane, amount, choice as TimeAxis, random),
+  },
+  'time-mask': {
+    ...{ needs: 'frames', example: 'time-mask:10', ...pixels, most: 1e9, choices: times },
+    apply: (plane, { amount, choice }, _units, random) =>
+      timeMasked(plane, amount, choice as TimeAxis, random),
+  },
+  'frequency-mask': {
+    ...{ needs: 'spectrogram', example: 'frequency-mask:2', ...pixels, choices: times },
+    apply: (plane, { amount, choice }, _units, random) =>
+      frequencyMasked(plane, amount, choice as TimeAxis, random),
+  },
+  noise: {
+    ...{ needs: 'numbers', example: 'noise:0.01', initial: null, most: 1e6 },
+    apply: ({ data }, { amount }, _units, random) => data.map((value) => value + amount * random.normal()),
+  },
+  scale: {
+    ...{ needs: 'numbers', example: 'scale:0.1', ...share },
+    apply({ data }, { amount }, _units, random) {
+      const factor = 1 + amount * (2 * random.next() - 1)
+      return data.map((value) => value * factor)
+    },
+  },
+}
+
+function mappedBy(
+  matrix: (amount: number, random: Generator) => Parameters<typeof picture.mapped>[1],
+  example: string,
+  most: number,
+): Kind {
+  return {
+    ...{ needs: 'picture', example, initial: null, most, choices: fills },
+    apply: (plane, { amount, choice }, units, random) =>
+      picture.mapped(plane, matrix(amount, random), choice as picture.Fill, units),
+  }
+}
+
+const unknownUnits: PixelUnits = { kind: 'tensor', scale: 1, mean: [0], std: [1], channelOrder: null }
 
 /**
- * Changes of samples as `--augment` writes them: `shift:2,flip,noise:0.01`. They work on samples of 2 or 3 axes besides the
- * batch; others pass unchanged, as do integers.
+ * Changes of samples as `--augment` writes them, made in the order written, each drawn anew for each sample and epoch:
+ * `shift:4:reflect,flip,noise:0.01`, or `none`.
  *
- * @param layout of samples with 3 axes
- * @throws CONFIG_INVALID
+ * Of pictures: `shift:PIXELS`, `rotate:DEGREES`, `zoom:SHARE`, `shear:DEGREES`, each by up to as much either way and with
+ * `:black` (what 0 became when it was normalized), `:reflect` or `:edge` where the picture was; `flip[:PROBABILITY]`, left to
+ * right; `crop:LEAST` (random resized crop: the least share of the area); `brightness:A`, `contrast:A`, `saturation:A` (a factor
+ * of 1 ± A); `cutout:PIXELS`. Of spectrograms, and of signals but for the last: `time-shift:FRAMES`, `time-mask:FRAMES`,
+ * `frequency-mask:BINS`, with `:columns` where time runs along the columns. Of anything: `noise:DEVIATION`, `scale:A`, in the
+ * network's own units.
+ *
+ * Of a network with several inputs, each is changed that is what a change needs, and those of one shape alike. Nothing is
+ * done where nothing is asked for: which changes keep a sample's meaning, only its owner knows.
+ *
+ * @param layout of samples with three axes; null: the axis with 1 or 3 elements holds the channels
+ * @param units what samples went through, for black, white and gray; by default 0 is black and nothing is clipped
+ * @throws CONFIG_INVALID where it is not written so; at the first sample where no input is what a change needs
  */
-export function parseAugment(written: string, layout: 'NCHW' | 'NHWC' | null): Augment {
-  const steps = written.split(',').map((part) => {
-    const [name = '', amount = '1', ...rest] = part.trim().split(':')
-    const known = Object.hasOwn(changes, name) ? changes[name] : undefined
-    const number = Number(amount)
-    if (!known || rest.length > 0 || !(number > 0 && number <= known.most)) throw invalid(part.trim())
-    return known.make(number)
-  })
-  return (inputs, seed) =>
-    new Map(
-      [...inputs].map(([name, tensor]) => {
-        const random = seededGenerator(seed).next
-        return [name, steps.reduce((changed, step) => applied(step, changed, layout, random), tensor)]
-      }),
-    )
-}
-
-function applied(
-  change: Change,
-  tensor: Tensor,
-  layout: 'NCHW' | 'NHWC' | null,
-  random: () => number,
-): Tensor {
-  const plane = planeOf(tensor, layout)
-  return plane ? { ...tensor, data: change(plane, random) } : tensor
-}
-
-function planeOf({ data, shape }: Tensor, layout: 'NCHW' | 'NHWC' | null): Plane | null {
-  if (!(data instanceof Float32Array)) return null
-  const sizes = shape.slice(1)
-  if (sizes.length === 2) sizes.push(1)
-  else if (sizes.length !== 3) return null
-  const first = layout === 'NCHW' && shape.length === 4
-  const [channels, height, width] = (first ? sizes : [sizes[2], sizes[0], sizes[1]]) as [
-    number,
-    number,
-    number,
-  ]
-  const at = first
-    ? (channel: number, y: number, x: number) => (channel * height + y) * width + x
-    : (channel: number, y: number, x: number) => (y * width + x) * channels + channel
-  return { data, height, width, channels, at }
-}
-
-function moved(plane: Plane, from: (y: number, x: number) => readonly [number, number]): Float32Array {
-  const { data, height, width, channels, at } = plane
-  const made = new Float32Array(data.length)
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
-      const [fromY, fromX] = from(y, x)
-      if (fromY < 0 || fromY >= height || fromX < 0 || fromX >= width) continue
-      for (let channel = 0; channel < channels; channel++)
-        made[at(channel, y, x)] = data[at(channel, fromY, fromX)]!
+export function parseAugment(
+  written: string,
+  layout: Layout | null,
+  units: PixelUnits = unknownUnits,
+): Augment {
+  if (written.trim() === 'none') return (inputs) => inputs
+  const steps = written.split(',').map((part) => parseChange(part.trim()))
+  return (inputs, seed) => {
+    const made = new Map<string, Tensor>()
+    const done = new Set<Step>()
+    for (const [name, tensor] of inputs) {
+      const random = seededGenerator(seed)
+      let changed = tensor
+      for (const step of steps) {
+        const plane = planeFor(step.kind, changed, layout)
+        if (!plane) continue
+        done.add(step)
+        changed = { ...changed, data: step.kind.apply(plane, step.change, units, random) }
+      }
+      made.set(name, changed)
     }
-  return made
+    const idle = steps.find((step) => !done.has(step))
+    if (idle) throw unfit(idle, inputs)
+    return made
+  }
 }
 
-function shifted(plane: Plane, most: number, random: () => number): Float32Array {
-  const by = () => Math.floor(random() * (2 * most + 1)) - most
-  const [down, right] = [by(), by()]
-  return moved(plane, (y, x) => [y - down, x - right])
+interface Step {
+  readonly written: string
+  readonly kind: Kind
+  readonly change: Change
 }
 
-function mirrored(plane: Plane): Float32Array {
-  return moved(plane, (y, x) => [y, plane.width - 1 - x])
+function parseChange(written: string): Step {
+  const [name = '', ...words] = written.split(':')
+  const kind = Object.hasOwn(kinds, name) ? kinds[name]! : null
+  if (!kind) throw invalid(written, `no change ${JSON.stringify(name)}`)
+  const number = /^\d*\.?\d+(?:e-?\d+)?$/i.test(words[0] ?? '') ? Number(words.shift()) : kind.initial
+  if (number === null) throw invalid(written, `no amount: ${kind.example}`)
+  if (!(number > 0 && number <= kind.most) || (kind.whole && !Number.isInteger(number)))
+    throw invalid(
+      written,
+      `${number}, not ${kind.whole ? 'a whole number' : 'a number'} above 0 up to ${kind.most}`,
+    )
+  const [choice, ...more] = words
+  const choices = kind.choices ?? []
+  if (more.length > 0 || (choice !== undefined && !choices.includes(choice)))
+    throw invalid(written, choices.length > 0 ? `it takes ${choices.join(', ')}` : 'it takes an amount only')
+  return { written, kind, change: { amount: number, choice: choice ?? choices[0] ?? '' } }
 }
 
-function noisy({ data }: Plane, deviation: number, random: () => number): Float32Array {
-  // Box and Muller
-  return data.map(
-    (value) => value + deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()),
-  )
+/** A sample as a change needs it; null where it is something else. */
+function planeFor({ needs }: Kind, tensor: Tensor, layout: Layout | null): Plane | null {
+  const { data, shape } = tensor
+  if (!(data instanceof Float32Array)) return null
+  if (needs === 'numbers')
+    return { data, height: 1, width: data.length, channels: 1, strides: { y: 0, x: 1, channel: 0 } }
+  if (shape.length < 3 && needs !== 'frames') return null
+  const plane = planeOf(tensor, layout)
+  if (!plane || (needs === 'colours' && plane.channels !== 3)) return null
+  return needs === 'spectrogram' && isSignal(plane) ? null : plane
 }
 
-function scaled({ data }: Plane, amount: number, random: () => number): Float32Array {
-  const factor = 1 + amount * (2 * random() - 1)
-  return data.map((value) => value * factor)
+const needed = {
+  picture: 'a picture: float32 [1, channels, rows, columns] or [1, rows, columns, channels]',
+  colours: 'a picture in float32 with three channels',
+  frames: 'a spectrogram or a signal in float32',
+  spectrogram: 'a spectrogram: float32 [1, frames, bins], with or without an axis of channels',
+  numbers: 'an input in float32',
+} as const satisfies Record<Kind['needs'], string>
+
+function unfit({ written, kind }: Step, inputs: ReadonlyMap<string, Tensor>): EdgewrightError {
+  const seen = [...inputs].map(([name, { dtype, shape }]) => `${name}: ${dtype} [${shape.join(', ')}]`)
+  return new EdgewrightError('CONFIG_INVALID', `The samples cannot be changed by ${written}.`, {
+    where: '--augment',
+    saw: seen.join('; '),
+    hint: `It needs ${needed[kind.needs]}.`,
+  })
 }
 
-function cut({ data, height, width, channels, at }: Plane, size: number, random: () => number): Float32Array {
-  const made = data.slice()
-  const top = Math.floor(random() * height - size / 2)
-  const left = Math.floor(random() * width - size / 2)
-  for (let y = Math.max(0, top); y < Math.min(height, top + size); y++)
-    for (let x = Math.max(0, left); x < Math.min(width, left + size); x++)
-      for (let channel = 0; channel < channels; channel++) made[at(channel, y, x)] = 0
-  return made
-}
-
-function invalid(written: string): EdgewrightError {
+function invalid(written: string, saw: string): EdgewrightError {
   return new EdgewrightError(
     'CONFIG_INVALID',
     `There is no such change of samples: ${JSON.stringify(written)}.`,
     {
       where: '--augment',
-      hint: `Write some of ${Object.keys(changes).join(', ')}, with an amount behind a colon: shift:2,flip,noise:0.01.`,
+      saw,
+      hint: `Write none, or some of these with a comma between: ${Object.values(kinds)
+        .map(({ example }) => example)
+        .join(', ')}.`,
     },
   )
 }
