@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs'
-import { type Digits, pixelsOf, side, trainingDigits } from './digits.ts'
+import { type Digits, firstOf, pixelsOf, side, trainingDigits } from './digits.ts'
 
 const seed = 20261122
 const epochs = 10
@@ -32,10 +32,10 @@ export function createNetwork(): tf.Sequential {
   })
 }
 
-/** Trains on the 5,000 training digits; the rate falls along half a cosine. The same weights each time on one computer. */
+/** Trains on 5,000 digits; the rate falls along half a cosine. The same weights each time on one computer. */
 export async function train(say: (line: string) => void): Promise<tf.Sequential> {
   const network = createNetwork()
-  const digits = trainingDigits()
+  const digits = firstOf(trainingDigits(), 5_000)
   const optimizer = tf.train.adam(learningRate)
   network.compile({ optimizer, loss: (label, logits) => tf.losses.softmaxCrossEntropy(label, logits) })
   const random = randomNumbers(seed)

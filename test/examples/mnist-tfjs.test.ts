@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as tf from '@tensorflow/tfjs'
 import { checkConversion } from '../../examples/mnist-tfjs/check-conversion.ts'
-import { side, testDigits, trainingDigits } from '../../examples/mnist-tfjs/digits.ts'
+import { side, testDigits } from '../../examples/mnist/digits.ts'
 import { loadModel, modelFile } from '../../examples/mnist-tfjs/stored-model.ts'
 import { createNetwork } from '../../examples/mnist-tfjs/train.ts'
 import { useWasm } from '../../examples/mnist-tfjs/wasm-backend.ts'
-import { openIdx } from '../../src/data/idx.ts'
 import {
   compileModel,
   fromTfjs,
@@ -27,34 +25,6 @@ import { repositoryRoot } from '../fixtures.ts'
 const weightBytes = 487_720
 
 before(useWasm)
-
-test('no digit that the network is trained on is among the test or calibration digits', async () => {
-  const { count, images } = trainingDigits()
-  const seen = digestsOf(images, count)
-  assert.equal(count, 5000)
-  assert.equal(seen.size, count, 'each digit is there once')
-  for (const [part, expected] of [
-    ['test', 1000],
-    ['calibration', 300],
-  ] as const) {
-    const stored = await openIdx(join(repositoryRoot, `examples/mnist/${part}-images.idx3-ubyte`))
-    assert.equal(stored.shape[0], expected)
-    const records = await Promise.all(
-      Array.from({ length: expected }, async (_, index) => await stored.record(index)),
-    )
-    const others = digestsOf(Buffer.concat(records), expected)
-    assert.deepEqual(
-      [...others].filter((digest) => seen.has(digest)),
-      [],
-    )
-  }
-})
-
-test('a tenth of the training digits and of the test digits is of each kind', () => {
-  for (const { count, labels } of [trainingDigits(), testDigits()])
-    for (let digit = 0; digit < 10; digit++)
-      assert.equal(labels.filter((label) => label === digit).length, count / 10)
-})
 
 for (const { name, input, filter, strides, pad } of [
   { name: 'the first layer', input: [3, 28, 28, 1], filter: [3, 3, 1, 4], strides: 1, pad: 'valid' },
@@ -174,16 +144,5 @@ function digests(model: Model): string[] {
   const [graph] = [...model.graphs.values()]
   return [...graph!.values.values()].flatMap(({ name, constant }) =>
     constant ? [`${name} ${constant.digest}`] : [],
-  )
-}
-
-function digestsOf(images: Uint8Array, count: number): Set<string> {
-  const pixels = side * side
-  return new Set(
-    Array.from({ length: count }, (_, index) =>
-      createHash('sha256')
-        .update(images.subarray(index * pixels, (index + 1) * pixels))
-        .digest('hex'),
-    ),
   )
 }

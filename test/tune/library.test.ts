@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as tf from '@tensorflow/tfjs'
-import { testDigits, pixelsOf } from '../../examples/mnist-tfjs/digits.ts'
+import { testDigits, pixelsOf } from '../../examples/mnist/digits.ts'
 import { fromTfjs, openModel, renderTuneTable, tune } from '../../src/index.ts'
 import { temporaryFolder } from '../data/temporary.ts'
 
