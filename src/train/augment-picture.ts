@@ -1,16 +1,27 @@
 import type { Generator } from '../data/generator.ts'
-import { blackOf, boundsOf, mapPlane, ofChannel, type PixelUnits, type Plane } from './augment-plane.ts'
+import { blackOf, type PixelUnits, type Plane } from './augment-plane.ts'
 
 /** What is seen where a picture was moved away: black, or the picture itself mirrored at its edge or its edge repeated. */
 export type Fill = 'black' | 'reflect' | 'edge'
 
-/** Output pixel (y, x), from the centre of the picture, comes from [a, b; c, d] · (y, x) from its centre. */
+/** Output pixel (y, x) comes from (top + a · y + b · x, left + c · y + d · x). */
+interface Affine {
+  readonly top: number
+  readonly left: number
+  readonly matrix: Matrix
+}
+
 type Matrix = readonly [a: number, b: number, c: number, d: number]
 
+/** Left to right, with this probability. */
 export function flipped(plane: Plane, probability: number, random: Generator): Float32Array {
   if (random.next() >= probability) return plane.data
-  const { data, width, strides } = plane
-  return mapPlane(plane, (_y, x, _channel, at) => data[at + (width - 1 - 2 * x) * strides.x]!)
+  return picked(
+    plane,
+    placesOf(plane.height, (y) => y),
+    placesOf(plane.width, (x) => plane.width - 1 - x),
+    () => 0,
+  )
 }
 
 /** Moved by up to so many whole pixels down or up and right or left: a padded picture, cropped at random. */
@@ -23,8 +34,12 @@ export function shifted(
 ): Float32Array {
   const down = random.integer(2 * most + 1) - most
   const right = random.integer(2 * most + 1) - most
-  const pixel = pixelsOf(plane, beyondOf(fill, units))
-  return mapPlane(plane, (y, x, channel) => pixel(y - down, x - right, channel))
+  return picked(
+    plane,
+    placesOf(plane.height, (y) => within(y - down, plane.height, fill)),
+    placesOf(plane.width, (x) => within(x - right, plane.width, fill)),
+    (channel) => blackOf(units, channel),
+  )
 }
 
 /**
@@ -43,11 +58,11 @@ export function croppedAndResized(plane: Plane, least: number, random: Generator
     ;[rows, columns] = [Math.max(1, high), Math.max(1, wide)]
     break
   }
-  const [top, left] = [(height - rows) * random.next(), (width - columns) * random.next()]
-  const sample = bilinear(pixelsOf(plane, 'edge'))
-  return mapPlane(plane, (y, x, channel) =>
-    sample(top + ((y + 0.5) * rows) / height - 0.5, left + ((x + 0.5) * columns) / width - 0.5, channel),
-  )
+  const [a, d] = [rows / height, columns / width]
+  // pixels lie at the centres of their squares
+  const top = (height - rows) * random.next() + 0.5 * a - 0.5
+  const left = (width - columns) * random.next() + 0.5 * d - 0.5
+  return resampled(plane, { top, left, matrix: [a, 0, 0, d] }, 'edge', () => 0)
 }
 
 /** Turned by up to so many degrees either way. */
@@ -68,110 +83,101 @@ export function shear(degrees: number, random: Generator): Matrix {
 }
 
 /** The picture through a linear map about its centre, bilinear between pixels. */
-export function mapped(plane: Plane, [a, b, c, d]: Matrix, fill: Fill, units: PixelUnits): Float32Array {
-  const sample = bilinear(pixelsOf(plane, beyondOf(fill, units)))
+export function mapped(plane: Plane, matrix: Matrix, fill: Fill, units: PixelUnits): Float32Array {
+  const [a, b, c, d] = matrix
   const [middleY, middleX] = [(plane.height - 1) / 2, (plane.width - 1) / 2]
-  return mapPlane(plane, (y, x, channel) => {
-    const [fromY, fromX] = [y - middleY, x - middleX]
-    return sample(middleY + a * fromY + b * fromX, middleX + c * fromY + d * fromX, channel)
-  })
+  const top = middleY - a * middleY - b * middleX
+  const left = middleX - c * middleY - d * middleX
+  return resampled(plane, { top, left, matrix }, fill, (channel) => blackOf(units, channel))
 }
 
 /** A square of so many pixels, its centre anywhere, becomes 0, which is the mean of normalized data (DeVries and Taylor 2017). */
 export function cutOut(plane: Plane, size: number, random: Generator): Float32Array {
-  const top = random.integer(plane.height) - (size >> 1)
-  const left = random.integer(plane.width) - (size >> 1)
-  const inside = (y: number, x: number) => y >= top && y < top + size && x >= left && x < left + size
-  return mapPlane(plane, (y, x, _channel, at) => (inside(y, x) ? 0 : plane.data[at]!))
+  const { data, height, width, channels, strides } = plane
+  const top = random.integer(height) - (size >> 1)
+  const left = random.integer(width) - (size >> 1)
+  const made = data.slice()
+  for (let y = Math.max(0, top); y < Math.min(height, top + size); y++)
+    for (let x = Math.max(0, left); x < Math.min(width, left + size); x++)
+      for (let channel = 0; channel < channels; channel++)
+        made[y * strides.y + x * strides.x + channel * strides.channel] = 0
+  return made
 }
 
-/** Real values times 1 ± so much. */
-export function brightened(plane: Plane, amount: number, units: PixelUnits, random: Generator): Float32Array {
-  return blended(plane, 1 + amount * symmetric(random), units, () => 0)
+function placesOf(size: number, place: (index: number) => number): Int32Array {
+  const places = new Int32Array(size)
+  for (let index = 0; index < size; index++) places[index] = place(index)
+  return places
 }
 
-/** Real values away from or towards the mean gray of the picture by a factor of 1 ± so much. */
-export function contrasted(plane: Plane, amount: number, units: PixelUnits, random: Generator): Float32Array {
-  const gray = grayOf(plane, units)
-  let sum = 0
-  for (let y = 0; y < plane.height; y++) for (let x = 0; x < plane.width; x++) sum += gray(y, x)
-  const mean = sum / (plane.height * plane.width)
-  return blended(plane, 1 + amount * symmetric(random), units, () => mean)
-}
-
-/** Real values away from or towards the gray of their pixel by a factor of 1 ± so much. */
-export function saturated(plane: Plane, amount: number, units: PixelUnits, random: Generator): Float32Array {
-  return blended(plane, 1 + amount * symmetric(random), units, grayOf(plane, units))
-}
-
-/** factor · value + (1 − factor) · other, in the units from before normalization and within what a picture can hold. */
-function blended(
-  plane: Plane,
-  factor: number,
-  units: PixelUnits,
-  other: (y: number, x: number) => number,
-): Float32Array {
-  const bounds = Array.from({ length: plane.channels }, (_, channel) => boundsOf(units, channel))
-  return mapPlane(plane, (y, x, channel, at) => {
-    const normalized = (other(y, x) - ofChannel(units.mean, channel)) / ofChannel(units.std, channel)
-    const [low, high] = bounds[channel]!
-    return Math.min(high, Math.max(low, factor * plane.data[at]! + (1 - factor) * normalized))
-  })
-}
-
-/** Luma of a pixel (ITU-R BT.601) in the units from before normalization; the mean where there are not three channels. */
-function grayOf({ data, channels, strides }: Plane, units: PixelUnits): (y: number, x: number) => number {
-  const luma = units.channelOrder === 'BGR' ? [0.114, 0.587, 0.299] : [0.299, 0.587, 0.114]
-  const weights = channels === 3 ? luma : new Array<number>(channels).fill(1 / channels)
-  return (y, x) => {
-    let gray = 0
-    for (let channel = 0; channel < channels; channel++) {
-      const value = data[y * strides.y + x * strides.x + channel * strides.channel]!
-      gray += weights[channel]! * (value * ofChannel(units.std, channel) + ofChannel(units.mean, channel))
-    }
-    return gray
-  }
-}
-
-type Pixels = (y: number, x: number, channel: number) => number
-type Beyond = 'reflect' | 'edge' | ((channel: number) => number)
-
-/** The pixels of a picture that goes on beyond its edges. */
-function pixelsOf({ data, height, width, strides }: Plane, beyond: Beyond): Pixels {
-  const value = (y: number, x: number, channel: number) =>
-    data[y * strides.y + x * strides.x + channel * strides.channel]!
-  if (beyond === 'edge') return (y, x, channel) => value(clamped(y, height), clamped(x, width), channel)
-  if (beyond === 'reflect')
-    return (y, x, channel) => value(reflected(y, height), reflected(x, width), channel)
-  return (y, x, channel) =>
-    y < 0 || y >= height || x < 0 || x >= width ? beyond(channel) : value(y, x, channel)
-}
-
-function beyondOf(fill: Fill, units: PixelUnits): Beyond {
-  return fill === 'black' ? (channel) => blackOf(units, channel) : fill
-}
-
-function clamped(index: number, size: number): number {
-  return Math.min(size - 1, Math.max(0, index))
-}
-
-/** Mirrored at the outermost pixels, which are not repeated. */
-function reflected(index: number, size: number): number {
+/** The pixel that is seen at a place that may lie beyond an edge; −1: none. */
+function within(index: number, size: number, fill: Fill): number {
+  if (index >= 0 && index < size) return index
+  if (fill === 'black') return -1
+  if (fill === 'edge') return index < 0 ? 0 : size - 1
+  // mirrored at the outermost pixels, which are not repeated
   const period = Math.max(1, 2 * (size - 1))
   const place = ((index % period) + period) % period
   return Math.min(place, period - place)
 }
 
-function bilinear(pixel: Pixels): Pixels {
-  return (y, x, channel) => {
-    const [top, left] = [Math.floor(y), Math.floor(x)]
-    const [down, right] = [y - top, x - left]
-    const upper = pixel(top, left, channel) * (1 - right) + pixel(top, left + 1, channel) * right
-    // next to it may be what is far outside: not looked at where it does not count
-    if (down === 0) return upper
-    const lower = pixel(top + 1, left, channel) * (1 - right) + pixel(top + 1, left + 1, channel) * right
-    return upper * (1 - down) + lower * down
+/** Pixels of these rows and columns; −1 is black. */
+function picked(
+  { data, height, width, channels, strides }: Plane,
+  rows: Int32Array,
+  columns: Int32Array,
+  black: (channel: number) => number,
+): Float32Array {
+  const made = new Float32Array(data.length)
+  for (let channel = 0; channel < channels; channel++) {
+    const [first, dark] = [channel * strides.channel, black(channel)]
+    for (let y = 0; y < height; y++) {
+      const row = first + y * strides.y
+      const from = first + rows[y]! * strides.y
+      const none = rows[y]! < 0
+      for (let x = 0; x < width; x++) {
+        const column = columns[x]!
+        made[row + x * strides.x] = none || column < 0 ? dark : data[from + column * strides.x]!
+      }
+    }
   }
+  return made
+}
+
+/** Bilinear between the four pixels around the place that each pixel comes from. */
+function resampled(
+  { data, height, width, channels, strides }: Plane,
+  { top, left, matrix: [a, b, c, d] }: Affine,
+  fill: Fill,
+  black: (channel: number) => number,
+): Float32Array {
+  const made = new Float32Array(data.length)
+  const dark = Float32Array.from({ length: channels }, (_, channel) => black(channel))
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) {
+      const [fromY, fromX] = [top + a * y + b * x, left + c * y + d * x]
+      const [upperY, leftX] = [Math.floor(fromY), Math.floor(fromX)]
+      const [down, right] = [fromY - upperY, fromX - leftX]
+      const upper = within(upperY, height, fill)
+      const lower = within(upperY + 1, height, fill)
+      const near = within(leftX, width, fill)
+      const far = within(leftX + 1, width, fill)
+      for (let channel = 0; channel < channels; channel++) {
+        const first = channel * strides.channel
+        const above = first + upper * strides.y
+        const below = first + lower * strides.y
+        const [here, there] = [near * strides.x, far * strides.x]
+        const none = dark[channel]!
+        const upperLeft = upper < 0 || near < 0 ? none : data[above + here]!
+        const upperRight = upper < 0 || far < 0 ? none : data[above + there]!
+        const lowerLeft = lower < 0 || near < 0 ? none : data[below + here]!
+        const lowerRight = lower < 0 || far < 0 ? none : data[below + there]!
+        const high = upperLeft + (upperRight - upperLeft) * right
+        const low = lowerLeft + (lowerRight - lowerLeft) * right
+        made[first + y * strides.y + x * strides.x] = high + (low - high) * down
+      }
+    }
+  return made
 }
 
 /** Uniform in [−1, 1). */

@@ -2,6 +2,7 @@ import { type Generator, seededGenerator } from '../data/generator.ts'
 import type { Layout } from '../data/layout.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Tensor } from '../tensor.ts'
+import { brightened, contrasted, saturated } from './augment-colours.ts'
 import { frequencyMasked, isSignal, type TimeAxis, timeMasked, timeShifted } from './augment-frames.ts'
 import * as picture from './augment-picture.ts'
 import { type PixelUnits, type Plane, planeOf } from './augment-plane.ts'
@@ -52,15 +53,15 @@ const kinds: Readonly<Record<string, Kind>> = {
   shear: mappedBy(picture.shear, 'shear:5', 60),
   brightness: {
     ...{ needs: 'picture', example: 'brightness:0.2', ...share },
-    apply: (plane, { amount }, units, random) => picture.brightened(plane, amount, units, random),
+    apply: (plane, { amount }, units, random) => brightened(plane, amount, units, random),
   },
   contrast: {
     ...{ needs: 'picture', example: 'contrast:0.2', ...share },
-    apply: (plane, { amount }, units, random) => picture.contrasted(plane, amount, units, random),
+    apply: (plane, { amount }, units, random) => contrasted(plane, amount, units, random),
   },
   saturation: {
     ...{ needs: 'colours', example: 'saturation:0.2', ...share },
-    apply: (plane, { amount }, units, random) => picture.saturated(plane, amount, units, random),
+    apply: (plane, { amount }, units, random) => saturated(plane, amount, units, random),
   },
   cutout: {
     ...{ needs: 'picture', example: 'cutout:8', ...pixels },

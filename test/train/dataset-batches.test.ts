@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Dataset, Sample } from '../../src/data/types.ts'
 import type { Batch, BatchSource } from '../../src/train/batches.ts'
 import { type DatasetBatchesOptions, datasetBatches } from '../../src/train/dataset-batches.ts'
@@ -177,6 +179,22 @@ test('a data set larger than the cache stays within its bound and gives the same
   const kept = upTo(40).filter((index) => cache.kept(index)).length
   assert.equal(kept, 10, 'of 4,097 bytes and what is around them')
   assert.equal(samples.decoded.length, 40 + 2 * 30)
+})
+
+test('epochs over 600 MB of samples need little more memory than cache and batches', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const source = datasetBatches(numbered(2 ** 18), upTo(300), { ...defaults, cacheBytes: 8 * 2 ** 20 })
+  collect()
+  const before = process.memoryUsage().arrayBuffers
+  let most = 0
+  for (const epoch of [0, 1])
+    for await (const _ of source.epoch(epoch)) {
+      collect()
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+    }
+  // 7 samples kept, 2 batches of 4, 3 being decoded, 1 before it is put into its row
+  assert.ok(most < 32 * 2 ** 20, `${(most / 2 ** 20).toFixed(1)} MiB`)
 })
 
 test('samples that are views of one buffer count it once, and whole', async () => {
