@@ -32,6 +32,7 @@ const option = (name: string) => {
 }
 const epochs = option('epochs') === undefined ? undefined : Number(option('epochs'))
 const learningRate = option('learning-rate') === undefined ? undefined : Number(option('learning-rate'))
+const threads = option('threads') === undefined ? undefined : Number(option('threads'))
 const out = option('out') ?? join(scratch, 'tuned')
 
 const experiments = {
@@ -89,7 +90,7 @@ const experiments = {
         evaluationData: described('cifar10-test'),
         target: 'litert',
         recipe: parseRecipe({ preset: 'fast' }, 'bench'),
-        training: { epochs, learningRate, augment: 'shift:2,flip' },
+        training: { epochs, learningRate, threads, augment: 'shift:2,flip' },
       })
       agreements.push(
         report.rows.find(({ stage, form }) => stage === 'prune' && form === 'float')!.agreement!,

@@ -93,7 +93,7 @@ export async function trainNetwork(
   })
   const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   const path = join(context.folder, `${name}.checkpoint`)
-  const digest = digestOf(network, options, context)
+  const digest = await digestOf(network, options, context)
   progress.stage(name, `${indices.length} samples, ${options.epochs} epochs of ${batches.steps} steps`)
   try {
     const trained = await train(
@@ -236,9 +236,14 @@ async function saveState(path: string, digest: string, state: TrainingState, ste
 }
 
 /** Whatever changes the weights that come out. */
-function digestOf(network: Network, options: ResolvedTraining, { training }: TuneContext): string {
+async function digestOf(
+  network: Network,
+  options: ResolvedTraining,
+  { training, teacher, original }: TuneContext,
+): Promise<string> {
   const initial = network.parameters.map(({ name, initial }) => [name, sha256(bytesOf(initial))])
-  return sha256(JSON.stringify([initial, options, training.dataset.description, training.indices]))
+  const data = await training.dataset.fingerprint(training.indices)
+  return sha256(JSON.stringify([initial, options, data, (teacher ?? original.source).sha256]))
 }
 
 /** `trainNetwork` on a float graph as it was read. @param masks by name of a parameter */

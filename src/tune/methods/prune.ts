@@ -150,7 +150,17 @@ async function importanceOf(
   } finally {
     await session.close()
   }
-  return taylor.result()
+  return relative(taylor.result(), map)
+}
+
+/** To the size of all of a group, as Molchanov et al. 2017 rescale layers: gradients of late layers are of another size. */
+function relative(importance: Importance, { groups }: ChannelMap): Importance {
+  return new Map(
+    groups.flatMap(({ channels }) => {
+      const size = Math.hypot(...channels.map((id) => importance.get(id)!)) || 1
+      return channels.map((id) => [id, importance.get(id)! / size] as const)
+    }),
+  )
 }
 
 /** What the outputs come to where one group alone loses half of its channels, without training. */
