@@ -112,13 +112,12 @@ async function fill(
     if (sample) put(row, change(sample, index))
     else missing.set(index, [...(missing.get(index) ?? []), row])
   }
-  const decoded = iterate(cache, missing.keys(), signal ? { signal } : {})
-  for (const [index, places] of missing) {
-    const { value, done } = await decoded.next()
-    if (done) break
-    const sample = change(value, index)
-    for (const row of places) put(row, sample)
-    if (stop.asked) await decoded.return()
+  const places = missing.entries()
+  for await (const sample of iterate(cache, missing.keys(), signal ? { signal } : {})) {
+    if (stop.asked) return
+    const [index, found] = places.next().value!
+    const changed = change(sample, index)
+    for (const row of found) put(row, changed)
   }
 }
 

@@ -281,6 +281,7 @@ test('a sample that cannot be read, or is unlike the others, ends the epoch with
       code: 'DATA_SHAPE',
       where: 'the odd one',
     })
+    assert.equal(broken.running, 0)
   }
 })
 
