@@ -16,11 +16,10 @@ export async function trainNetwork(network: tf.LayersModel, shared: Shared, epoc
     scheme: 'float',
     training: {
       epochs,
-      batchSize: 64,
       learningRate: 4e-3,
       schedule: 'cosine,warmup=0.3',
       weightDecay: 0.05,
-      augment,
+      ...lessons,
     },
     device: null,
     out: `${shared.out}/train`,
@@ -32,7 +31,7 @@ export function quantizationAware(trained: Tuned, shared: Shared, epochs = 2): P
   return tune(trained.model, {
     ...shared,
     method: 'qat',
-    training: { epochs, batchSize: 64, augment },
+    training: { ...lessons, epochs },
     device: null,
     out: `${shared.out}/qat`,
   })
@@ -45,19 +44,18 @@ export async function smallerForms(
   shared: Shared,
 ): Promise<ComparedNetwork[]> {
   const common = { ...shared, scheme: 'float', device: null } as const
-  const training = { batchSize: 64, augment }
   const pruned = await tune(trained.model, {
     ...common,
     method: 'prune',
     budget: { macs: 0.5 },
-    training: { ...training, epochs: 4 },
+    training: { ...lessons, epochs: 4 },
     out: `${shared.out}/prune`,
   })
   const lowRank = await tune(trained.model, {
     ...common,
     method: 'low-rank',
     budget: { weights: 0.5 },
-    training: { ...training, epochs: 3 },
+    training: { ...lessons, epochs: 3 },
     out: `${shared.out}/low-rank`,
   })
   const distilled = await tune(await fromTfjs(student), {
@@ -65,7 +63,7 @@ export async function smallerForms(
     name: 'student',
     method: 'distill',
     teacher: trained.model,
-    training: { ...training, epochs: 12, learningRate: 5e-3 },
+    training: { ...lessons, epochs: 12, learningRate: 5e-3 },
     out: `${shared.out}/distill`,
   })
   return [
@@ -75,5 +73,8 @@ export async function smallerForms(
   ]
 }
 
-/** Each digit is moved by up to two pixels and made up to a tenth larger or smaller, anew in each epoch. */
-const augment = 'shift:2,zoom:0.1'
+/**
+ * Each digit is moved by up to two pixels and made up to a tenth larger or smaller, anew in each epoch. One thread:
+ * the next batches are made beside it.
+ */
+const lessons = { batchSize: 64, threads: 1, augment: 'shift:2,zoom:0.1' }

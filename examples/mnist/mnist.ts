@@ -68,14 +68,17 @@ async function main(): Promise<void> {
   }
 }
 
-/** A line for each step, with the time since the start. */
+/** A line for each step, with the time since the start; in a terminal also how far it is. */
 function progress(): Partial<Progress> {
   const began = performance.now()
+  const terminal = process.stderr.isTTY ? process.stderr : null
   return {
     stage(name, detail = '') {
       const seconds = ((performance.now() - began) / 1000).toFixed(0).padStart(4)
-      console.error(`${seconds} s  ${name}  ${detail}`)
+      process.stderr.write(`${terminal ? '\r\x1b[K' : ''}${seconds} s  ${name}  ${detail}\n`)
     },
+    tick: (done, total, unit, note = '') =>
+      terminal?.write(`\r\x1b[K        ${done} of ${total} ${unit}  ${note}`.slice(0, terminal.columns)),
     warn: ({ message }) => console.error(`warning: ${message}`),
   }
 }
