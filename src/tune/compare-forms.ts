@@ -7,7 +7,7 @@ import { type Source, sourceOfModel, openSource } from '../compile/source.ts'
 import { EdgewrightError } from '../error.ts'
 import type { Graph, Model } from '../graph/types.ts'
 import type { Stage, TuneContext } from './context.ts'
-import { type Judged, judgeStage, sourceOfStage } from './judge.ts'
+import { formsWithoutTraining, type Judged, judgeStage, sourceOfStage } from './judge.ts'
 import { collecting, dataOpener, type TuneOptions, withChoices } from './library.ts'
 import { openTuning } from './open.ts'
 import type { TuneReport } from './report/document.ts'
@@ -146,16 +146,9 @@ function underScheme(scheme: Scheme, context: TuneContext): TuneContext {
   }
 }
 
-/** `int8, PTQ` says not which of the two ways. */
+/** Beside a dynamic form `int8, PTQ` would not say which of the two ways. */
 function formOf(scheme: Scheme, { form }: Judged): string {
-  if (form !== 'int8, PTQ') return form
-  const forms: Partial<Record<Scheme, string>> = {
-    'full-int8': 'int8, PTQ static',
-    dynamic: 'int8, PTQ dynamic',
-    'weight-only': 'int8 weights',
-    int16x8: 'int16×8, PTQ',
-  }
-  return forms[scheme] ?? scheme
+  return scheme === 'full-int8' && form === formsWithoutTraining[scheme] ? `${form} static` : form
 }
 
 async function opened(

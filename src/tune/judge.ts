@@ -1,3 +1,4 @@
+import type { Scheme } from '../artifact/manifest.ts'
 import { chooseCandidate, floatBaseline } from '../compile/candidates.ts'
 import type { Prepared } from '../compile/compile.ts'
 import { compareQuality, type Quality, type Runnable } from '../compile/quality.ts'
@@ -24,6 +25,16 @@ export interface Judged {
   readonly weights: number
   readonly macs: number
   readonly quality: Quality
+}
+
+/** What a compile alone makes of a network, as rows call it. */
+export const formsWithoutTraining: Readonly<Record<Scheme, string>> = {
+  'full-int8': 'int8, PTQ',
+  dynamic: 'int8, PTQ dynamic',
+  'weight-only': 'int8 weights',
+  int16x8: 'int16×8, PTQ',
+  float16: 'float16',
+  float: 'float',
 }
 
 /** A stage as float network and in integers, judged on samples that nothing was learnt from. */
@@ -60,7 +71,8 @@ export async function judgeStage(stage: Stage, source: Source, context: TuneCont
       const own: Prepared = { ...prepared, float }
       const chosen = await chooseCandidate(own, board, context.progress)
       const { quality, file } = await quantized(chosen.emitted, context)
-      judged.push({ ...common, form: 'int8, PTQ', choice: chosen.choice, file, quality })
+      const form = formsWithoutTraining[board.options.scheme]
+      judged.push({ ...common, form, choice: chosen.choice, file, quality })
     }
     return judged
   } finally {
@@ -80,7 +92,8 @@ async function quantized(emitted: Emitted, context: TuneContext) {
   const runnable = await runnableOf(emitted, context.board)
   try {
     const quality = await against(context.original, runnable, context)
-    return { form: 'int8, QAT' as const, choice: null, file: emitted.files.get(emitted.model)!, quality }
+    const form = context.board.options.scheme === 'int16x8' ? 'int16×8, QAT' : 'int8, QAT'
+    return { form, choice: null, file: emitted.files.get(emitted.model)!, quality }
   } finally {
     await runnable.evaluator.close()
   }
