@@ -63,7 +63,7 @@ export async function smallerForms(
     name: 'student',
     method: 'distill',
     teacher: trained.model,
-    training: { ...lessons, epochs: 12, learningRate: 5e-3 },
+    training: { ...lessons, epochs: 12, learningRate: 4e-3, learnFrom: 'both' },
     out: `${shared.out}/distill`,
   })
   return [

@@ -74,6 +74,8 @@ function progress(): Partial<Progress> {
   const terminal = process.stderr.isTTY ? process.stderr : null
   return {
     stage(name, detail = '') {
+      // a compile has many steps of its own
+      if (!detail.includes('epochs') && !['judge', 'measure'].includes(name)) return
       const seconds = ((performance.now() - began) / 1000).toFixed(0).padStart(4)
       process.stderr.write(`${terminal ? '\r\x1b[K' : ''}${seconds} s  ${name}  ${detail}\n`)
     },

@@ -85,7 +85,9 @@ export function sourceOfStage(stage: Stage, { original }: TuneContext): Promise<
 }
 
 async function floatRunnable(source: Source, { float }: Prepared): Promise<Runnable> {
-  return { ...float, evaluator: await openEvaluator(source.floatModel) }
+  // a network of another architecture calls its outputs as it likes
+  const outputs = float.outputs.map((output, index) => ({ ...output, name: source.original.outputs[index]! }))
+  return { ...float, outputs, evaluator: await openEvaluator(source.floatModel) }
 }
 
 async function quantized(emitted: Emitted, context: TuneContext) {

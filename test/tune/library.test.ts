@@ -145,6 +145,28 @@ test('an augmentation moves pictures in memory along their own axes, whichever w
   }
 })
 
+test('a network that calls its output otherwise stands beside the original', async (t) => {
+  const kernelInitializer = tf.initializers.heNormal({ seed: 2 })
+  const other = tf.sequential({
+    layers: [
+      tf.layers.inputLayer({ inputShape: [28, 28, 1], name: 'image' }),
+      tf.layers.flatten(),
+      tf.layers.dense({ units: 10, kernelInitializer, name: 'scores' }),
+    ],
+  })
+  const networks = [
+    { name: 'float', network: await fromTfjs(network()) },
+    { name: 'other', network: await fromTfjs(other) },
+  ]
+  const options = { data: samples, target: 'litert', device: null, out: await temporaryFolder(t) }
+  const { report } = await compareForms(networks, options)
+  assert.deepEqual(
+    report.rows.map(({ stage }) => stage),
+    ['float', 'float', 'other', 'other'],
+  )
+  assert.ok(Math.abs(report.rows[3]!.accuracy!.value - report.rows[2]!.accuracy!.value) < 0.2)
+})
+
 test('forms of several networks are rows of one table, held against the first, with files', async (t) => {
   const out = await temporaryFolder(t)
   const shared = { data: samples, target: 'litert', device: null } as const
