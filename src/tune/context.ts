@@ -5,6 +5,7 @@ import type { Source } from '../compile/source.ts'
 import type { Dataset } from '../data/types.ts'
 import type { Graph } from '../graph/types.ts'
 import type { Progress, Warning } from '../progress.ts'
+import type { SampleCache } from '../train/sample-cache.ts'
 import type { EpochReport } from '../train/train.ts'
 import type { Emitted } from '../../targets/target.ts'
 import type { TuneRequest } from './request.ts'
@@ -17,7 +18,12 @@ export interface TuneContext {
   readonly original: Prepared
   readonly samples: Samples
   /** To learn from, and which of its samples. */
-  readonly training: { readonly dataset: Dataset; readonly indices: readonly number[] }
+  readonly training: {
+    readonly dataset: Dataset
+    readonly indices: readonly number[]
+    /** Decoded samples, for all trainings of the tuning. */
+    readonly cache: SampleCache
+  }
   /** Another network to learn from; the original where null. */
   readonly teacher: Source | null
   readonly folder: string

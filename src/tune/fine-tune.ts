@@ -74,7 +74,7 @@ export async function trainNetwork(
   context: TuneContext,
   masks?: ReadonlyMap<string, Float32Array>,
 ): Promise<FineTuned> {
-  const { dataset, indices } = context.training
+  const { dataset, indices, cache } = context.training
   const { progress } = context
   const lessons = lessonsOf(network, options, context)
   const program = buildProgram(network, {
@@ -87,9 +87,10 @@ export async function trainNetwork(
     batchSize: network.batchSize,
     seed: options.seed,
     shuffle: true,
+    cache,
     ...(options.augment === 'none'
       ? {}
-      : { augment: parseAugment(options.augment, dataset.preprocessing.layout) }),
+      : { augment: parseAugment(options.augment, dataset.preprocessing.layout, dataset.preprocessing) }),
   })
   const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   const path = join(context.folder, `${name}.checkpoint`)

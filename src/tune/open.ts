@@ -13,12 +13,17 @@ import { EdgewrightError } from '../error.ts'
 import { openEvaluator } from '../execute/open.ts'
 import type { Model } from '../graph/types.ts'
 import type { Progress, Warning } from '../progress.ts'
+import { parseAugment } from '../train/augment.ts'
+import { sampleCache } from '../train/sample-cache.ts'
+import { parseSchedule } from '../train/schedules.ts'
 import type { TuneContext } from './context.ts'
 import type { TuneRequest } from './request.ts'
 
 /** Samples that choose between candidates of a compile: they are not learnt from. */
 const mostSelection = 64
 const mostCalibration = 512
+/** Of decoded samples in memory; more are decoded again in each epoch. */
+const cacheBytes = 512 * 2 ** 20
 /** Of one data set, the share that judges. */
 const evaluationShare = 0.2
 
@@ -27,7 +32,9 @@ export async function openTuning(
   request: TuneRequest,
   progress: Progress & { readonly warnings: readonly Warning[] },
 ): Promise<TuneContext> {
-  // a mistaken profile or target shows at once
+  // what is mistaken shows at once, not after the compile
+  parseSchedule(request.training?.schedule ?? 'constant')
+  parseAugment(request.training?.augment ?? 'none', null)
   const board = chooseBoard(
     { profile: request.profile ?? 'this-computer', target: request.target, recipe: request.recipe },
     progress,
@@ -128,7 +135,7 @@ async function openData(
       }
     : { dataset, indices: splits.calibration }
   return {
-    training: { dataset, indices: splits.evaluation },
+    training: { dataset, indices: splits.evaluation, cache: sampleCache(dataset, cacheBytes) },
     samples: {
       calibration: {
         dataset,

@@ -126,7 +126,7 @@ async function importanceOf(
   if (how === 'random') return randomImportance(map, options.seed + round)
   if (how === 'weights') return weightImportance(map)
   const network = openNetwork(map.graph, { batchSize: options.batchSize, batchNorm: 'frozen' })
-  const { dataset, indices } = context.training
+  const { dataset, indices, cache } = context.training
   // towards the network itself a distillation has no gradient: without labels random signs of the outputs stand for a loss
   const labelled = dataset.labelled && !dataset.task && context.request.training?.learnFrom !== 'teacher'
   const session = await openGradients(network, labelled ? crossEntropy() : outputProbe, options.threads)
@@ -134,6 +134,7 @@ async function importanceOf(
     batchSize: network.batchSize,
     seed: options.seed,
     shuffle: true,
+    cache,
   })
   const random = seededGenerator(options.seed + round)
   const taylor = new TaylorImportance(map, ({ node, input }) => node.inputs[input] ?? null)
