@@ -91,6 +91,7 @@ test('trained on 9,000 digits the network gets 98.5 % of 1,000 others right, and
   )
   assert.equal(report.rows[0]!.samples, 1000)
   const held = expectations(report)
+  for (const { what } of held) t.diagnostic(what)
   assert.equal(held.length, 7)
   assert.deepEqual(
     held.filter(({ holds }) => !holds).map(({ what }) => what),
@@ -104,7 +105,7 @@ test('trained on 9,000 digits the network gets 98.5 % of 1,000 others right, and
     ],
   )
   assert.equal(forms.length, 4)
-  for (const { path } of forms) await openModel(path)
+  for (const { path } of forms) await (await openEvaluator(readFileSync(path))).close()
   assert.ok(existsSync(join(folder, 'report.html')))
 })
 
