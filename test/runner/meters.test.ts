@@ -26,7 +26,7 @@ test('files are sampled on an absolute schedule, in the steps that say so and in
       [],
       [
         { do: 'idle', seconds: 0.2 },
-        { do: 'idle', seconds: 1.5, meters: true },
+        { do: 'idle', seconds: 3.2, meters: true },
         { do: 'idle', seconds: 0.2 },
         { do: 'idle', seconds: 0.3, meters: true },
       ],
@@ -43,10 +43,10 @@ test('files are sampled on an absolute schedule, in the steps that say so and in
   assert.deepEqual([...new Set(fast.map(({ step }) => step))], [1, 3])
   assert.ok(fast.every(({ values }) => values[0] === 5012 && values[1] === -734 && values.length === 2))
   const first = fast.filter(({ step }) => step === 1)
-  assert.ok(first.length > 38 && first.length <= 78, `${first.length} samples`)
+  assert.ok(first.length > 80 && first.length <= 165, `${first.length} samples`)
   // a step that a busy machine ends late has the sample of its end as well
   const slow = samplesOf(collected.meters, 'slow').filter(({ step }) => step === 1).length
-  assert.ok(slow === 3 || slow === 4, `${slow} samples`)
+  assert.ok(slow >= 5 && slow <= 8, `${slow} samples`)
 
   // Absolute: however late single samples are, none drifts off the grid of the period.
   const lateness = (gridNs: number) =>
@@ -64,7 +64,8 @@ test('files are sampled on an absolute schedule, in the steps that say so and in
     order.lastIndexOf('meter1') < order.indexOf('done1'),
     'a step is done when its samples are written',
   )
-  assert.ok(order.filter((type) => type === 'meter1').length >= 4, 'they are written once a second')
+  // two meters at the end of the step and, unless a busy machine stood still for two seconds, before it
+  assert.ok(order.filter((type) => type === 'meter1').length >= 4, 'they are written as they come')
 })
 
 test('what is no number is null; a file that comes, or comes again, is found', { skip }, async (t) => {
