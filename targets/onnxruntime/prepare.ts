@@ -299,7 +299,10 @@ class Typing {
     else if (stored)
       made = this.#convert(
         stored,
-        this.#graph.outputs.includes(name) || this.#captured.has(name) ? name : this.#fresh(`${name}_float`),
+        // an output in integers has that name already
+        (this.#options.io === 'float' && this.#graph.outputs.includes(name)) || this.#captured.has(name)
+          ? name
+          : this.#fresh(`${name}_float`),
         type,
       )
     else

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -20,6 +21,9 @@ import { calibrate } from '../../../src/quantize/calibrate.ts'
 import type { Ranges } from '../../../src/quantize/ranges.ts'
 import { elementCount, type Tensor } from '../../../src/tensor.ts'
 import { initialValues, type Network, type NetworkValues } from '../../../src/train/network.ts'
+import { closeSimulation, reprepared } from '../../../src/train/quantized/close.ts'
+import { gridOf } from '../../../src/train/quantized/grid.ts'
+import { type SimulateOptions, simulateQuantization } from '../../../src/train/quantized/simulate.ts'
 import { trainingPasses } from '../../../src/train/trainable.ts'
 import type { QuantizationTarget } from '../../../src/train/quantized/target.ts'
 import { fixture } from '../../fixtures.ts'
@@ -215,4 +219,67 @@ export async function differenceOf(
     })
   }
   return { steps, equal: equal / count, within: within / count }
+}
+
+export interface Deployment {
+  readonly target: string
+  readonly architecture?: 'x86_64' | 'aarch64'
+  readonly io?: TargetOptions['io']
+  readonly weightScales?: SimulateOptions['weightScales']
+  readonly more?: Partial<TargetOptions>
+  /** Batch norms folded in the loop, this many. */
+  readonly norms?: number
+}
+
+/** As after some training: every weight, bias and scale is another. */
+export function moved({ parameters }: Network, seed: number): NetworkValues {
+  const random = seededGenerator(seed)
+  const around = (width: number) => 1 + width * (2 * random.next() - 1)
+  return new Map(
+    parameters.map(({ name, initial, trainable }) => [
+      name,
+      trainable ? initial.map((x) => x * around(name.includes('scale/') ? 0.1 : 0.05)) : initial,
+    ]),
+  )
+}
+
+/** Trains nothing, moves everything, closes, deploys, and holds what training sees to what the artifact gives. */
+export async function trainedAndDeployed(subject: Subject, deployment: Deployment): Promise<Difference> {
+  const { architecture = 'aarch64', io = 'int8', more, weightScales = 'min-max' } = deployment
+  const target = targetNamed(deployment.target)
+  const options = optionsOf(architecture, io, more)
+  const { graph, ranges, quantization } = await tailoredFor(subject, target, options)
+  const simulation = simulateQuantization(graph, ranges, quantization, {
+    batchSize: 1,
+    weightScales,
+    ...(deployment.norms && subject.unfolded && { unfolded: subject.unfolded }),
+  })
+  assert.equal(simulation.foldedNorms.length, deployment.norms ?? 0)
+  assert.ok(simulation.layers.length > 0 && simulation.scales.length > 0)
+  const values = moved(simulation.network, 5)
+  const closed = closeSimulation(simulation, values)
+  const { typed, deviations } = reprepared(simulation, closed)
+  assert.deepEqual(deviations, [])
+  const seen = await forward(simulation.network, subject.samples, values)
+  const runnable = await deployed(target, closed.graph, closed.ranges, options)
+  const steps = simulation.network.outputs.map((_, position) => {
+    const all = seen.flatMap((outputs) => Array.from(outputs[position]!.data as Float32Array))
+    // of a product that is never rounded: what 8 bits would give
+    return stepOf(typed.graph, position) ?? (Math.max(...all) - Math.min(...all)) / 255
+  })
+  const difference = await differenceOf(runnable, subject.samples, seen, steps)
+  await runnable.evaluator.close()
+  return difference
+}
+
+/** Of the integers that an output is made of, over conversions and moves. */
+function stepOf(typed: Graph, position: number): number | null {
+  const producers = new Map(typed.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
+  for (let name = typed.outputs[position]!; ; ) {
+    const grid = gridOf(typed.values.get(name)!.type)
+    if (grid) return grid.scale
+    const node = producers.get(name)
+    if (!node || !['Convert', 'Reshape', 'Transpose', 'Identity'].includes(node.op.kind)) return null
+    name = node.inputs[0]!
+  }
 }

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { targetNamed } from './deployment.ts'
+import { type Deployment, optionsOf, randomSubject, tailoredFor, trainedAndDeployed } from './deployment.ts'
+import { attentionNetwork, decodingNetwork, recurrentNetwork, tiedNetwork } from './networks.ts'
+
+const networks = {
+  'a transformer': attentionNetwork,
+  'a decoder with two outputs': decodingNetwork,
+  'a recurrent cell': recurrentNetwork,
+  'a kernel applied twice, and one of zeros': tiedNetwork,
+}
+type Name = keyof typeof networks
+
+const onnxRuntime: readonly Deployment[] = [
+  { target: 'onnxruntime', architecture: 'aarch64' },
+  { target: 'onnxruntime', architecture: 'x86_64', io: 'uint8' },
+  { target: 'onnxruntime', io: 'float', more: { perChannel: false } },
+]
+for (const name of Object.keys(networks) as Name[])
+  test(`${name} for ONNX Runtime: what training saw is what the artifact gives`, async () => {
+    for (const deployment of onnxRuntime) {
+      const { within, equal } = await trainedAndDeployed(randomSubject(networks[name]()), deployment)
+      assert.ok(within === 1 && equal > 0.99, `${within} within a step, ${equal} equal`)
+    }
+  })
+
+// kernels of LiteRT that round in steps of their own: a HardSwish, linear resizing and products of 16 bits by their
+// multipliers; each is a step off, and what follows multiplies that
+const ownRounding: Readonly<Record<Name, { readonly steps: number; readonly within: number }>> = {
+  'a transformer': { steps: 1, within: 1 },
+  'a decoder with two outputs': { steps: 5, within: 0.985 },
+  'a recurrent cell': { steps: 0, within: 1 },
+  'a kernel applied twice, and one of zeros': { steps: 0, within: 1 },
+}
+for (const name of Object.keys(networks) as Name[])
+  for (const perChannel of [true, false])
+    test(`${name} for LiteRT, ${perChannel ? 'a scale a channel' : 'one scale'}: no further off than its kernels round`, async () => {
+      const subject = randomSubject(networks[name]())
+      const { steps, within } = await trainedAndDeployed(subject, { target: 'litert', more: { perChannel } })
+      const most = ownRounding[name]
+      assert.ok(steps <= most.steps + 0.01 && within >= most.within, `${steps} steps, ${within} within one`)
+    })
+
+// LiteRT takes products of 16 bits times multipliers of 16: half a step at the end of the range, in each layer
+for (const name of ['a transformer', 'a decoder with two outputs', 'a recurrent cell'] as const)
+  test(`${name} in 16-bit activations: within 8 of 65,536 steps`, async () => {
+    const deployment: Deployment = { target: 'litert', io: 'float', more: { scheme: 'int16x8' } }
+    const { steps } = await trainedAndDeployed(randomSubject(networks[name]()), deployment)
+    assert.ok(steps < 8.01, `${steps} steps`)
+  })
+
+test('what the accelerators take of a transformer and a decoder is what training saw', async () => {
+  for (const network of [attentionNetwork(), decodingNetwork(2)]) {
+    const { within } = await trainedAndDeployed(randomSubject(network), { target: 'tensorrt', io: 'float' })
+    assert.equal(within, 1)
+  }
+  // the emulation of its integers is LiteRT's, with that one's kernels
+  const { steps, within } = await trainedAndDeployed(randomSubject(attentionNetwork()), { target: 'edgetpu' })
+  assert.ok(steps <= 2.01 && within > 0.95, `${steps} steps, ${within} within one`)
+})
+
+test('an output in integers that a float operator reads too keeps its name for the integers', async () => {
+  const subject = randomSubject(decodingNetwork())
+  const options = optionsOf('aarch64', 'int8', { keepFloat: ['mean'] })
+  const read = subject.graph.nodes.find(({ name }) => name === 'mean')!.inputs[0]!
+  const graph = { ...subject.graph, outputs: [read, ...subject.graph.outputs] }
+  const target = targetNamed('onnxruntime')
+  const { ranges } = await tailoredFor({ ...subject, graph }, target, options)
+  const { graph: typed } = target.prepare(graph, ranges, options)
+  assert.equal(typed.outputs[0], read)
+  assert.equal(typed.values.get(read)!.type.dtype, 'int8')
+})
