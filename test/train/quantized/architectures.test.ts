@@ -61,13 +61,15 @@ test('what the accelerators take of a transformer and a decoder is what training
 })
 
 test('an output in integers that a float operator reads too keeps its name for the integers', async () => {
-  const subject = randomSubject(decodingNetwork())
-  const options = optionsOf('aarch64', 'int8', { keepFloat: ['mean'] })
-  const read = subject.graph.nodes.find(({ name }) => name === 'mean')!.inputs[0]!
-  const graph = { ...subject.graph, outputs: [read, ...subject.graph.outputs] }
+  const subject = randomSubject(tiedNetwork())
+  const options = optionsOf('aarch64', 'int8', { keepFloat: ['relu_2'] })
+  const [conv] = subject.graph.nodes.find(({ name }) => name === 'relu_2')!.inputs
+  const graph = { ...subject.graph, outputs: [conv!, ...subject.graph.outputs] }
   const target = targetNamed('onnxruntime')
   const { ranges } = await tailoredFor({ ...subject, graph }, target, options)
   const { graph: typed } = target.prepare(graph, ranges, options)
-  assert.equal(typed.outputs[0], read)
-  assert.equal(typed.values.get(read)!.type.dtype, 'int8')
+  assert.equal(typed.outputs[0], conv)
+  assert.equal(typed.values.get(conv!)!.type.dtype, 'int8')
+  const relu = typed.nodes.find(({ name }) => name === 'relu_2')!
+  assert.equal(typed.values.get(relu.inputs[0]!)!.type.dtype, 'float32')
 })
