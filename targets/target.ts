@@ -1,6 +1,7 @@
 import type { Manifest, RuntimeNeed, Scheme } from '../src/artifact/manifest.ts'
 import type { Graph, Node, Quantization } from '../src/graph/types.ts'
 import type { ActivationRangeMethod, Ranges, WeightRangeMethod } from '../src/quantize/ranges.ts'
+import type { Ties } from '../src/quantize/ties.ts'
 import type { LayerTunings } from '../src/quantize/weighted-layer.ts'
 import type { DType } from '../src/tensor.ts'
 
@@ -165,6 +166,8 @@ export interface Target {
   readonly acceleratesFloat?: boolean
   /** Its engine does not fuse Q/DQ as ONNX Runtime does: see `TargetOptions.plainQdq`. */
   readonly plainQdq?: boolean
+  /** Kernels that round halves otherwise than to the even integer. */
+  readonly ties?: Ties
   readonly constraints: readonly Constraint[]
   /** One row for each operator of the graph, in its order. */
   inspect(graph: Graph, options: TargetOptions): Placement[]

@@ -13,6 +13,8 @@ export const litert: Target = {
   available: true,
   engine: 'litert',
   schemes: ['full-int8', 'int16x8', 'dynamic', 'weight-only', 'float16', 'float'],
+  // LiteRT's AVERAGE_POOL_2D, and XNNPACK's bilinear resizing in fixed point
+  ties: { AveragePool: 'away-from-zero', Resize: 'up' },
   constraints,
   tailor,
   inspect,

@@ -1,6 +1,8 @@
-import { constantOf } from '../../graph/constant.ts'
+import { EdgewrightError } from '../../error.ts'
+import { constantOf, tensorOf } from '../../graph/constant.ts'
 import type { Graph, Value } from '../../graph/types.ts'
 import type { Ranges, TensorRange } from '../../quantize/ranges.ts'
+import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
 import { closeNetwork } from '../close-network.ts'
 import type { Network, NetworkValues } from '../network.ts'
 import { gridOf } from './grid.ts'
@@ -23,8 +25,12 @@ export interface Closed {
   readonly layers: ReadonlyMap<string, StoredLayer>
 }
 
-/** @param values of the simulation's parameters, as training left them */
+/**
+ * @param values of the simulation's parameters, as training left them
+ * @throws TRAINING_DIVERGED where one is not a number: the loss of a last step does not show what that step did
+ */
 export function closeSimulation(simulation: Simulation, values: NetworkValues): Closed {
+  requireFinite(simulation, values)
   const { graph, marked, network } = simulation
   const trained = closeNetwork(marked, network, simulation.foldedValues(values))
   const latent = withConstants(graph, (name) => trained.values.get(name) ?? null)
@@ -54,6 +60,16 @@ export function closeSimulation(simulation: Simulation, values: NetworkValues): 
     scales,
     layers,
   }
+}
+
+function requireFinite({ network }: Simulation, values: NetworkValues): void {
+  const lost = network.parameters.find(({ name }) => !values.get(name)!.every(Number.isFinite))
+  if (!lost) return
+  throw new EdgewrightError('TRAINING_DIVERGED', 'A weight is not a number any more.', {
+    where: lost.name,
+    saw: `${values.get(lost.name)!.find((value) => !Number.isFinite(value))}`,
+    hint: 'Lower the learning rate (--learning-rate), or start with a longer warm-up.',
+  })
 }
 
 /** Ranges that give the scales of training: those of learned scales where they are now, the others as they were. */
@@ -140,7 +156,12 @@ export function reprepared(
     const stored = weights?.constant?.bytes() ?? new Uint8Array()
     const sameScales = found.length === scales.length && found.every((scale, i) => isNear(scale, scales[i]!))
     const bytes = new Uint8Array(integers.buffer, integers.byteOffset, integers.byteLength)
-    if (sameScales && Buffer.compare(stored, bytes) === 0) continue
+    if (sameScales && Buffer.compare(stored, bytes) === 0) {
+      const other = otherBiases(typed.graph, nodes.get(node)?.inputs[2] ?? null, closed.layers.get(node)!)
+      if (other > 0)
+        deviations.push({ where: node, trained: `${scales.length} biases`, stored: `${other} others` })
+      continue
+    }
     const differing = integers.reduce((sum, q, i) => sum + (((stored[i] ?? 0) << 24) >> 24 === q ? 0 : 1), 0)
     deviations.push({
       where: node,
@@ -151,6 +172,19 @@ export function reprepared(
     })
   }
   return { typed, deviations }
+}
+
+/** How many biases are other integers than training rounded to. */
+function otherBiases(typed: Graph, name: string | null, { bias }: StoredLayer): number {
+  const value = name === null ? null : typed.values.get(name)!
+  if (!bias || !value?.constant) return 0
+  const { quantization } = value.type
+  const stored = quantization
+    ? dequantizedNumbers(value.constant, quantization)
+    : Array.from(tensorOf(value.constant).data as Float32Array)
+  const stepOf = (i: number) =>
+    quantization ? quantization.scales[i % quantization.scales.length]! : 2 ** -22 * Math.abs(stored[i]!)
+  return stored.filter((b, i) => Math.abs(b - bias[i % bias.length]!) > 0.75 * stepOf(i)).length
 }
 
 /** But for float32's last bits: where a bias alone decides a scale, its own rounding moves that by as much. */

@@ -1,4 +1,5 @@
 import { constantOf } from '../../graph/constant.ts'
+import type { TieRounding } from '../../quantize/ties.ts'
 import type { GraphBuilder } from '../builder.ts'
 import type { Backward } from '../gradient.ts'
 
@@ -12,7 +13,12 @@ export interface FakeGrid {
   readonly parameter: string | null
   /** In arithmetic alone: ONNX Runtime may fuse QuantizeLinear and DequantizeLinear into integer kernels of its own. */
   readonly portable?: boolean
+  /** Where halves do not go to the even integer; outward from the stored 0, which the zero point stands beside. */
+  readonly ties?: { readonly rounding: TieRounding; readonly zeroPoint: number }
 }
+
+/** In steps: less than what an average of 256 integers can be beside a half, more than float32 is off. */
+const nudge = 2 ** -10
 
 /**
  * Rounds to the nearest number of a grid, halves to even, and saturates: QuantizeLinear and DequantizeLinear one after the
@@ -31,7 +37,10 @@ export function fakeQuantize(
 ): string {
   const { lowest, highest, parameter } = grid
   const scale = parameter ?? b.scalar(grid.scale)
-  const rounded = hasStoredType(grid) ? byStoredType(b, x, scale, grid) : byArithmetic(b, x, scale, grid)
+  const nudged = nudgedFromTies(b, x, scale, grid)
+  const rounded = hasStoredType(grid)
+    ? byStoredType(b, nudged, scale, grid)
+    : byArithmetic(b, nudged, scale, grid)
   if (output !== undefined) b.editor.updateNode(b.editor.producer(rounded)!, { outputs: [output] })
   const made = output ?? rounded
   return b.customGradient(made, parameter === null ? [x] : [x, parameter], (backward) => {
@@ -44,6 +53,14 @@ export function fakeQuantize(
     const share = 1 / Math.sqrt(count * Math.max(1, highest, -lowest))
     return [dx, wants(1) ? scaleGradient(backward, { x, made, dx, scale, share }) : null]
   })
+}
+
+function nudgedFromTies(b: GraphBuilder, x: string, scale: string, { ties }: FakeGrid): string {
+  if (!ties) return x
+  const by = b.mul(scale, b.scalar(nudge))
+  if (ties.rounding === 'up') return b.add(x, by)
+  const stored = b.add(x, b.mul(scale, b.scalar(ties.zeroPoint)))
+  return b.add(x, b.mul(b.unary('Sign', stored), by))
 }
 
 /** 8-bit grids whose integers a stock operator stores. */

@@ -1,7 +1,8 @@
 import { constantOf, numbersOf } from '../../graph/constant.ts'
 import { GraphEditor } from '../../graph/edit.ts'
 import type { Graph, Node, TensorType } from '../../graph/types.ts'
-import { gridOf } from './grid.ts'
+import { gridOf, sameGrid } from './grid.ts'
+import type { TieRounding, Ties } from '../../quantize/ties.ts'
 import type { LayerNumerics } from './layers.ts'
 import type { Chain, TypedEdges } from './typed-edges.ts'
 
@@ -10,6 +11,8 @@ export interface Marked {
   readonly graph: Graph
   /** Value of the typed graph whose grid is meant, by name of the marking node. */
   readonly marks: ReadonlyMap<string, string>
+  /** How halves are rounded where that is not to the even integer, by name of the marking node. */
+  readonly ties: ReadonlyMap<string, TieRounding>
   /** Constants that stand for stored integers: their numbers must not change. */
   readonly still: ReadonlySet<string>
 }
@@ -23,8 +26,9 @@ export function markGrids(
   typed: Graph,
   edges: TypedEdges,
   layers: readonly LayerNumerics[],
+  ties: Ties = {},
 ): Marked {
-  return new Marking(graph, typed, edges, layers).run()
+  return new Marking(graph, typed, edges, layers, ties).run()
 }
 
 class Marking {
@@ -32,7 +36,9 @@ class Marking {
   readonly #typed: Graph
   readonly #edges: TypedEdges
   readonly #layers: ReadonlySet<string>
+  readonly #kernels: Ties
   readonly #editor: GraphEditor
+  readonly #ties = new Map<string, TieRounding>()
   readonly #marks = new Map<string, string>()
   readonly #still = new Set<string>()
   /** What was made of a value and a grid. */
@@ -40,7 +46,14 @@ class Marking {
   /** Outputs that are rounded keep their name for that: what they were before has another. */
   readonly #real = new Map<string, string>()
 
-  constructor(graph: Graph, typed: Graph, edges: TypedEdges, layers: readonly LayerNumerics[]) {
+  constructor(
+    graph: Graph,
+    typed: Graph,
+    edges: TypedEdges,
+    layers: readonly LayerNumerics[],
+    kernels: Ties,
+  ) {
+    this.#kernels = kernels
     this.#graph = graph
     this.#typed = typed
     this.#edges = edges
@@ -62,7 +75,7 @@ class Marking {
       else this.#constantOf(name)
     })
     this.#editor.outputs = [...outputs]
-    return { graph: this.#editor.finish(), marks: this.#marks, still: this.#still }
+    return { graph: this.#editor.finish(), marks: this.#marks, ties: this.#ties, still: this.#still }
   }
 
   #copy(node: Node): void {
@@ -138,8 +151,20 @@ class Marking {
       outputs: [{ name: made, type: this.#editor.type(from) }],
     })
     this.#marks.set(name, typed)
+    const ties = this.#tieRounding(from, typed)
+    if (ties) this.#ties.set(name, ties)
     this.#made.set(key, made)
     return made
+  }
+
+  /** That of the kernel that makes a value; null where it rounds to the even integer, or between two scales. */
+  #tieRounding(made: string, typed: string): TieRounding | null {
+    const node = this.#editor.producer(made)
+    const kernel = node && this.#edges.node(node.name)
+    if (!kernel || (kernel.op.kind === 'Resize' && kernel.op.mode !== 'linear')) return null
+    const grid = this.#edges.grid(typed)!
+    const averages = sameGrid(this.#edges.grid(kernel.inputs[0]!), grid) && grid.highest - grid.lowest === 255
+    return (averages && this.#kernels[kernel.op.kind]) || null
   }
 
   #type(name: string): TensorType {

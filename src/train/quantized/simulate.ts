@@ -106,7 +106,7 @@ export function simulateQuantization(
         hint: 'Quantization-aware training is for --scheme full-int8 or int16x8, and for layers that the target takes in integers: edgewright inspect names them.',
       },
     )
-  const marked = markGrids(graph, classes.typed.graph, edges, layers)
+  const marked = markGrids(graph, classes.typed.graph, edges, layers, target.ties)
   const opened = openNetwork(marked.graph, {
     batchSize,
     batchNorm: 'frozen',
@@ -119,7 +119,12 @@ export function simulateQuantization(
     const node = nodes.get(name)
     if (!node) continue
     b.editor.removeNode(node)
-    b.within(name, () => fakeQuantize(b, node.inputs[0]!, scales.of(typed), batchSize, node.outputs[0]!))
+    const ties = marked.ties.get(name)
+    const [zeroPoint] = classes.typed.graph.values.get(typed)!.type.quantization!.zeroPoints
+    const grid = ties
+      ? { ...scales.of(typed), ties: { rounding: ties, zeroPoint: zeroPoint! } }
+      : scales.of(typed)
+    b.within(name, () => fakeQuantize(b, node.inputs[0]!, grid, batchSize, node.outputs[0]!))
   }
   const norms = options.unfolded ? foldableNorms(options.unfolded) : []
   const folding = new NormFolding(b, norms, opened.parameters)

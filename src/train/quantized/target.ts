@@ -1,5 +1,6 @@
 import type { Graph } from '../../graph/types.ts'
 import type { Ranges } from '../../quantize/ranges.ts'
+import type { Ties } from '../../quantize/ties.ts'
 
 /** A typed graph, as a target makes it of a float one. */
 export interface TypedGraph {
@@ -17,4 +18,6 @@ export interface QuantizationTarget {
    * corrected: nothing but the graph and the ranges decides.
    */
   prepare(graph: Graph, ranges: Ranges): TypedGraph
+  /** Kernels that round halves otherwise than to the even integer. */
+  readonly ties?: Ties
 }

@@ -140,5 +140,6 @@ function targetOf(trial: Trial, { board }: TuneContext): QuantizationTarget {
   return {
     wanted: board.target.wantedTensors(trial.graph, options),
     prepare: (graph, ranges) => board.target.prepare(graph, ranges, options),
+    ...(board.target.ties && { ties: board.target.ties }),
   }
 }

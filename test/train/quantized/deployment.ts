@@ -150,7 +150,11 @@ export function quantizationOf(
   options: TargetOptions,
   wanted: readonly string[],
 ): QuantizationTarget {
-  return { wanted, prepare: (graph: Graph, ranges: Ranges) => target.prepare(graph, ranges, options) }
+  return {
+    wanted,
+    prepare: (graph: Graph, ranges: Ranges) => target.prepare(graph, ranges, options),
+    ...(target.ties && { ties: target.ties }),
+  }
 }
 
 /** The artifact of a float graph, ready to run as the board computes it. */

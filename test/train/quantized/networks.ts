@@ -42,17 +42,7 @@ export function decodingNetwork(group = 1): Graph {
     { kind: 'Pad', mode: 'constant', padsBegin: [0, 0, 1, 1], padsEnd: [0, 0, 1, 1], value: 0 },
     [low],
   )
-  const pool = { strides: [1, 1], dilations: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0], kernel: [3, 3] }
-  const average = b.op(
-    {
-      kind: 'AveragePool',
-      ...pool,
-      ceilMode: false,
-      countIncludePad: false,
-      layout: 'channels-first',
-    },
-    [padded],
-  )
+  const average = net.averaged(padded, 3, 1)
   const grown = b.op({ kind: 'Relu' }, [net.convTranspose(average, 8)])
   const bilinear = net.resized(low, 8, 'linear')
   const nearest = net.resized(average, 8, 'nearest')
@@ -95,6 +85,15 @@ export function recurrentNetwork(): Graph {
     hidden = b.add(b.mul(update, hidden), b.mul(b.sub(b.scalar(1), update), fresh))
   }
   return b.finish([net.gemm(hidden, 5)])
+}
+
+/** Averages on one scale: of windows, or between neighbours where the picture grows twofold. */
+export function averagingNetwork(window: number | null): Graph {
+  const net = new Sketch('averages', 25)
+  const stem = net.conv(net.b.input('x', [1, 3, 16, 16]), 8, { kernel: 1 })
+  return net.b.finish([
+    window === null ? net.resized(stem, 32, 'linear') : net.averaged(stem, window, window),
+  ])
 }
 
 /** One kernel applied twice, each time with its own bias, and one layer of zeros. */
@@ -193,6 +192,12 @@ class Sketch {
       },
       [x],
     )
+  }
+
+  averaged(x: string, kernel: number, stride: number): string {
+    const { kind: _, group: __, ...window } = this.window(kernel, stride, 0)
+    const kernels = { kernel: [kernel, kernel], ceilMode: false, countIncludePad: false }
+    return this.b.op({ kind: 'AveragePool', ...window, ...kernels }, [x])
   }
 
   transposed(x: string, perm: readonly number[]): string {

@@ -5,6 +5,7 @@ import { openDataset } from '../../../src/data/open.ts'
 import type { Dataset } from '../../../src/data/types.ts'
 import { datasetBatches } from '../../../src/train/dataset-batches.ts'
 import { crossEntropy } from '../../../src/train/losses.ts'
+import { constantOf } from '../../../src/graph/constant.ts'
 import { initialValues, type Network, type NetworkValues } from '../../../src/train/network.ts'
 import { adam } from '../../../src/train/optimizers.ts'
 import { buildProgram } from '../../../src/train/program.ts'
@@ -171,6 +172,37 @@ test('layers kept in float stay real in training; where all do, there is nothing
   assert.throws(
     () => simulateQuantization(stored.graph, stored.ranges, stored.quantization, { batchSize: 1 }),
     { code: 'CONFIG_INVALID' },
+  )
+})
+
+test('a last step that makes a weight or a scale infinite is told', async () => {
+  const simulation = await simulationFor('litert')
+  for (const { name } of [simulation.network.parameters[0]!, simulation.network.parameters.at(-1)!]) {
+    const values = new Map(initialValues(simulation.network))
+    values.set(
+      name,
+      values.get(name)!.map((value, i) => (i === 0 ? Number.NaN : value)),
+    )
+    assert.throws(() => closeSimulation(simulation, values), { code: 'TRAINING_DIVERGED', where: name })
+  }
+})
+
+test('a bias that the target stores otherwise is reported', async () => {
+  const simulation = await simulationFor('litert')
+  const closed = closeSimulation(simulation, initialValues(simulation.network))
+  const [node, layer] = [...closed.layers][0]!
+  const { inputs } = closed.graph.nodes.find(({ name }) => name === node)!
+  const value = closed.graph.values.get(inputs[2]!)!
+  const scale = layer.scales[0]! * closed.scales.get(simulation.classes.of.get(simulation.layers[0]!.input)!)!
+  const bias = layer.bias!.map((b, i) => (i === 0 ? b + scale : b))
+  const values = new Map([
+    ...closed.graph.values,
+    [value.name, { ...value, constant: constantOf('float32', value.type.shape, bias) }],
+  ])
+  const { deviations } = reprepared(simulation, { ...closed, graph: { ...closed.graph, values } })
+  assert.deepEqual(
+    deviations.map(({ where, stored }) => [where, stored]),
+    [[node, '1 others']],
   )
 })
 
