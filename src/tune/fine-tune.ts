@@ -17,6 +17,8 @@ import { buildProgram } from '../train/program.ts'
 import { parseSchedule } from '../train/schedules.ts'
 import { type EpochReport, train, type TrainingState } from '../train/train.ts'
 import type { TuneContext } from './context.ts'
+import { type BestEpoch, type Kept, openBestEpoch } from './best-epoch.ts'
+import type { HeldOut } from './held-out.ts'
 import type { TrainingChoices } from './request.ts'
 import { logitsValueOf, openTeacher, type TaughtValue, taughtBatches, type Teacher } from './teacher.ts'
 
@@ -40,6 +42,8 @@ export interface FineTuned {
   readonly values: NetworkValues
   readonly epochs: readonly EpochReport[]
   readonly options: ResolvedTraining
+  /** Where it was held to samples that nothing is learnt from: what of it was kept. */
+  readonly kept: Kept | null
 }
 
 export function resolveTraining(context: TuneContext, defaults: TrainingDefaults): ResolvedTraining {
@@ -65,6 +69,7 @@ export function resolveTraining(context: TuneContext, defaults: TrainingDefaults
  * Trains an opened network on the samples of a tuning, towards the teacher's outputs, the labels, or both.
  *
  * @param name of the step, for progress and checkpoint
+ * @param heldOut what loses least on it is kept: the start, an epoch, or the mean of the later ones; else the last step
  * @throws DATA_LABELS where labels are asked for and there are none, and what `train` throws
  */
 export async function trainNetwork(
@@ -73,6 +78,7 @@ export async function trainNetwork(
   options: ResolvedTraining,
   context: TuneContext,
   masks?: ReadonlyMap<string, Float32Array>,
+  heldOut: Pick<HeldOut, 'loss'> | null = null,
 ): Promise<FineTuned> {
   const { dataset, indices, cache } = context.training
   const { progress } = context
@@ -95,6 +101,12 @@ export async function trainNetwork(
   const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   const path = join(context.folder, `${name}.checkpoint`)
   const digest = await digestOf(network, options, context)
+  const resume = await resumed(path, digest, program.state, context)
+  const best = heldOut && (await openBest(network, heldOut, { name, digest, options, resume }, context))
+  // it was stopped between its own checkpoint and that of the best
+  const { from } = resume
+  if (best && from && from.step > 0 && from.step % batches.steps === 0)
+    await best.seen(from.step / batches.steps - 1, from.tensors)
   progress.stage(name, `${indices.length} samples, ${options.epochs} epochs of ${batches.steps} steps`)
   try {
     const trained = await train(
@@ -106,7 +118,8 @@ export async function trainNetwork(
         schedule: parseSchedule(options.schedule),
         threads: options.threads,
         ...(masks && { masks }),
-        ...(await resumed(path, digest, program.state, context)),
+        ...resume,
+        ...(best && { onEpoch: ({ epoch }, values) => best.seen(epoch, values) }),
         checkpoint: {
           everySteps: Math.max(1, Math.min(batches.steps, 200)),
           save: (state) => saveState(path, digest, state, batches.steps),
@@ -114,10 +127,26 @@ export async function trainNetwork(
       },
       progress,
     )
-    return { values: trained.values, epochs: trained.epochs, options }
+    const kept = best && (await best.kept())
+    return { values: kept?.values ?? trained.values, epochs: trained.epochs, options, kept }
   } finally {
     await teacher?.close()
   }
+}
+
+function openBest(
+  network: Network,
+  { loss }: Pick<HeldOut, 'loss'>,
+  training: { name: string; digest: string; options: ResolvedTraining; resume: { from?: TrainingState } },
+  context: TuneContext,
+): Promise<BestEpoch> {
+  return openBestEpoch(network, {
+    epochs: training.options.epochs,
+    loss,
+    path: join(context.folder, `${training.name}-best.checkpoint`),
+    digest: training.digest,
+    resume: training.resume.from !== undefined,
+  })
 }
 
 /** The teacher of what is taught; null where labels alone teach. */

@@ -7,13 +7,15 @@ import { constantOf } from '../../graph/constant.ts'
 import type { Graph } from '../../graph/types.ts'
 import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
 import { elementCount } from '../../tensor.ts'
-import { initialValues, type NetworkValues } from '../../train/network.ts'
+import { initialValues, type Network, type NetworkValues } from '../../train/network.ts'
 import { closeSimulation, reprepared, withValues } from '../../train/quantized/close.ts'
 import { simulateQuantization, type Simulation } from '../../train/quantized/simulate.ts'
 import type { QuantizationTarget } from '../../train/quantized/target.ts'
 import type { TargetOptions } from '../../../targets/target.ts'
 import type { Method, Stage, TuneContext } from '../context.ts'
-import { resolveTraining, trainNetwork } from '../fine-tune.ts'
+import type { Kept } from '../best-epoch.ts'
+import { type ResolvedTraining, resolveTraining, trainNetwork } from '../fine-tune.ts'
+import { openHeldOut } from '../held-out.ts'
 import { sourceOfStage } from '../judge.ts'
 
 /**
@@ -48,14 +50,14 @@ export const qatMethod: Method = async (stage, context) => {
         learnScales,
         weightBits,
         portable,
-        // with few levels the widest weight is no measure for all of them
-        weightScales: weightBits < 8 ? 'learned' : 'min-max',
+        // with few levels the widest weight is no measure for all of them; with many, a scale that follows it moves all
+        weightScales: weightBits < 8 ? 'learned' : 'frozen',
       },
       (graph, ranges) =>
         board.target.prepare(graph, ranges, { ...trialOptions(trial, board), ...plainRounding }),
     )
   const simulation = simulate(options.batchSize)
-  const { values, epochs } = await trainNetwork(simulation.network, 'qat', options, context)
+  const { values, epochs, notes: kept } = await trainedToBest(simulation.network, options, context)
   const closed = closeSimulation(simulation, values)
   const common = {
     ...stage,
@@ -70,7 +72,7 @@ export const qatMethod: Method = async (stage, context) => {
     const form = (of: NetworkValues) => withValues(one, of)
     return {
       ...common,
-      notes: [`Weights of ${weightBits} bits are simulated: no artifact computes so.`],
+      notes: [`Weights of ${weightBits} bits are simulated: no artifact computes so.`, ...kept],
       simulated: [
         { form: `${weightBits}-bit weights, PTQ (simulated)`, graph: form(initialValues(one)) },
         { form: `${weightBits}-bit weights, QAT (simulated)`, graph: form(values) },
@@ -90,9 +92,35 @@ export const qatMethod: Method = async (stage, context) => {
     deviations.length === 0
       ? 'The artifact stores the very integers and scales that training saw.'
       : `${deviations.length} values are stored otherwise than training saw.`,
+    ...kept,
   ]
   const seen = () => withValues(simulate(1, true).network, values)
   return { ...common, quantized: emitted, seen, notes }
+}
+
+/** A training that is held to the samples that choose between candidates of a compile. */
+async function trainedToBest(network: Network, options: ResolvedTraining, context: TuneContext) {
+  const heldOut = await openHeldOut(network, options, context)
+  try {
+    const { values, epochs, kept } = await trainNetwork(network, 'qat', options, context, undefined, heldOut)
+    return { values, epochs, notes: kept ? [keptNote(kept, context)] : [] }
+  } finally {
+    await heldOut?.close()
+  }
+}
+
+function keptNote({ from, before, after }: Kept, { samples, progress }: TuneContext): string {
+  const count = `${samples.selection.indices.length} samples that nothing was learnt from`
+  if (from === 'start') {
+    progress.warn({
+      code: 'TRAINING_NO_GAIN',
+      message: `No epoch lost less than the start on ${count}: the network stays as it was.`,
+      hint: 'Give more samples or another --learning-rate. What quantization lost may also be nothing to win back.',
+    })
+    return `Stays as it was before training: no epoch lost less on ${count} (${before.toPrecision(3)}).`
+  }
+  const what = from === 'mean' ? 'the mean of the later epochs' : `epoch ${from + 1}`
+  return `Kept: ${what}, loss ${before.toPrecision(3)} → ${after.toPrecision(3)} on ${count}.`
 }
 
 /** To the nearest, no more and no less than training computes. */

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { testDigits, pixelsOf } from '../../examples/mnist/digits.ts'
+import { openModel, tune } from '../../src/index.ts'
+import { temporaryFolder } from '../data/temporary.ts'
+import { repositoryRoot } from '../fixtures.ts'
+
+const { images, labels } = testDigits()
+const few = { count: 160, images: images.subarray(0, 160 * 784), labels }
+const samples = {
+  x: { data: pixelsOf(few), shape: [160, 1, 28, 28] },
+  labels: labels.subarray(0, 160),
+}
+
+async function quantized(out: string, training: { epochs: number; learningRate?: number }, perChannel = true) {
+  return tune(await openModel(join(repositoryRoot, 'examples/mnist/mnist.onnx')), {
+    method: 'qat',
+    target: 'litert',
+    data: samples,
+    device: null,
+    out,
+    recipe: { perChannel },
+    training,
+  })
+}
+
+test('a training that loses on what it did not learn from is not kept, and a warning says so', async (t) => {
+  const folder = await temporaryFolder(t)
+  const { report, stages } = await quantized(join(folder, 'wild'), { epochs: 2, learningRate: 0.3 })
+  assert.deepEqual(
+    report.warnings.map(({ code }) => code),
+    ['TRAINING_NO_GAIN'],
+  )
+  const forms = new Map(report.rows.map(({ form, ...row }) => [form, row]))
+  const [ptq, qat] = [forms.get('int8, PTQ')!.sqnrDb!, forms.get('int8, QAT')!.sqnrDb!]
+  assert.ok(Math.abs(qat - ptq) < 0.5, `${ptq} and ${qat} dB`)
+  assert.ok(stages.at(-1)!.notes.some((note) => note.startsWith('Stays as it was before training')))
+})
+
+test('a training that gains says by how much, and its artifact differs from the compile’s', async (t) => {
+  const folder = await temporaryFolder(t)
+  const { report, stages, quantized: file } = await quantized(join(folder, 'mild'), { epochs: 4, learningRate: 2e-5 })
+  assert.deepEqual(report.warnings, [])
+  const note = stages.at(-1)!.notes.find((one) => one.startsWith('Kept: '))!
+  const [, before, after] = /loss ([\d.e-]+) → ([\d.e-]+) on/.exec(note)!
+  assert.ok(Number(after) < Number(before), note)
+  assert.ok(readFileSync(file!).length > 0)
+})
