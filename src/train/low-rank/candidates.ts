@@ -36,7 +36,7 @@ export interface Candidate {
 
 /** @param moments of the layer's output; without them its weights stand for the output */
 export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): Candidate {
-  const { outputs, inputs, kernel, matrix, weights, positions } = layer
+  const { outputs, inputs, kernel, weights, positions } = layer
   const taps = kernel.reduce((product, size) => product * size, 1)
   const outputSpace = subspaceOf(outputGram(layer, moments), outputs)
   const options: Option[] = []
@@ -53,11 +53,13 @@ export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): 
   if (taps > 1) {
     inputSpace = subspaceOf(outerGram(byInput(layer), inputs), inputs)
     const inputErrors = errorsOf(inputSpace)
-    const { before } = strideShare(layer)
+    // the first stands before stride and padding
+    const readPositions = layer.extent!.read.reduce((product, size) => product * size, batchOf(layer))
     for (const inputRank of ranks(inputs))
       for (const rank of ranks(outputs)) {
         const cost = inputs * inputRank + inputRank * taps * rank + rank * outputs
-        const macs = (inputs * inputRank * before + inputRank * taps * rank + rank * outputs) * positions
+        const macs =
+          inputs * inputRank * readPositions + (inputRank * taps * rank + rank * outputs) * positions
         const error = Math.hypot(inputErrors[inputRank]!, outputErrors[rank]!)
         add({ method: 'tucker', rank, inputRank }, cost, macs, error)
       }
@@ -67,10 +69,11 @@ export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): 
     const size = inputs * height
     spatialSpace = subspaceOf(outerGram(byRows(layer), size), size)
     const errors = errorsOf(spatialSpace)
-    const { columns } = strideShare(layer)
+    // rows as the layer makes them, columns as it reads them
+    const between = batchOf(layer) * layer.extent!.made[0]! * layer.extent!.read[1]!
     for (let rank = 1; rank < size; rank++) {
       const [first, second] = [rank * size, rank * width * outputs]
-      add({ method: 'spatial', rank }, first + second, (first * columns + second) * positions, errors[rank]!)
+      add({ method: 'spatial', rank }, first + second, first * between + second * positions, errors[rank]!)
     }
   }
   return { layer, outputSpace, inputSpace, spatialSpace, options }
@@ -95,33 +98,30 @@ function ranks(most: number): number[] {
   return all
 }
 
-/** How many more positions a factor has that stands before a stride: in all, and in rows that keep their columns. */
-function strideShare({ node: { op } }: FactorLayer): { before: number; columns: number } {
-  if (op.kind !== 'Conv') return { before: 1, columns: 1 }
-  return {
-    before: op.strides.reduce((product, stride) => product * stride, 1),
-    columns: op.strides[1] ?? 1,
-  }
+function batchOf({ positions, extent }: FactorLayer): number {
+  return positions / extent!.made.reduce((product, size) => product * size, 1)
 }
 
 /** inputs × (outputs · kernel). */
-export function byInput({ matrix, outputs, inputs, kernel }: FactorLayer): number[] {
+export function byInput({ matrix, outputs, inputs, kernel }: FactorLayer): Float64Array {
   const taps = kernel.reduce((product, size) => product * size, 1)
-  const made: number[] = []
+  const made = new Float64Array(matrix.length)
+  let at = 0
   for (let input = 0; input < inputs; input++)
     for (let output = 0; output < outputs; output++)
-      for (let tap = 0; tap < taps; tap++) made.push(matrix[(output * inputs + input) * taps + tap]!)
+      for (let tap = 0; tap < taps; tap++) made[at++] = matrix[(output * inputs + input) * taps + tap]!
   return made
 }
 
 /** (inputs · height) × (outputs · width). */
-export function byRows({ matrix, outputs, inputs, kernel }: FactorLayer): number[] {
+export function byRows({ matrix, outputs, inputs, kernel }: FactorLayer): Float64Array {
   const [height, width] = kernel as [number, number]
-  const made: number[] = []
+  const made = new Float64Array(matrix.length)
+  let at = 0
   for (let input = 0; input < inputs; input++)
     for (let row = 0; row < height; row++)
       for (let output = 0; output < outputs; output++)
         for (let column = 0; column < width; column++)
-          made.push(matrix[((output * inputs + input) * height + row) * width + column]!)
+          made[at++] = matrix[((output * inputs + input) * height + row) * width + column]!
   return made
 }

@@ -3,6 +3,8 @@ import type { Tensor } from '../../tensor.ts'
 /** Of the outputs of a layer over samples and positions. */
 export interface OutputMoments {
   readonly channels: number
+  /** Vectors that it was made of. */
+  readonly count: number
   readonly mean: Float64Array
   /** channels × channels, row by row. */
   readonly covariance: Float64Array
@@ -30,7 +32,7 @@ export class MomentSums {
     const channels = this.#channels
     const inner = shape.slice(this.#axis + 1).reduce((product, size) => product * size, 1)
     const outer = shape.slice(0, this.#axis).reduce((product, size) => product * size, 1)
-    const stride = Math.max(1, Math.ceil((outer * inner) / mostPositions))
+    const stride = strideOver(outer * inner, shape)
     const row = new Float64Array(channels)
     for (let position = 0; position < outer * inner; position += stride) {
       const start = Math.floor(position / inner) * channels * inner + (position % inner)
@@ -53,6 +55,17 @@ export class MomentSums {
         const value = this.#products[i * channels + j]! / Math.max(1, this.#count) - mean[i]! * mean[j]!
         covariance[i * channels + j] = covariance[j * channels + i] = value
       }
-    return { channels, mean, covariance }
+    return { channels, count: this.#count, mean, covariance }
   }
+}
+
+/** Coprime to the sizes of the axes: else the same columns would be seen in each row. */
+function strideOver(positions: number, shape: readonly number[]): number {
+  let stride = Math.max(1, Math.ceil(positions / mostPositions))
+  while (stride > 1 && shape.some((size) => size > 1 && greatestDivisor(stride, size) > 1)) stride++
+  return stride
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b)
 }

@@ -1,46 +1,41 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { executeGraph } from '../../../src/compile/execute-graph.ts'
 import { seededGenerator } from '../../../src/data/generator.ts'
-import { constantOf } from '../../../src/graph/constant.ts'
 import type { Graph } from '../../../src/graph/types.ts'
 import { convertLayout } from '../../../src/passes/layout.ts'
-import { elementCount, type Tensor } from '../../../src/tensor.ts'
-import { GraphBuilder } from '../../../src/train/builder.ts'
 import { candidateOf, type Factors } from '../../../src/train/low-rank/candidates.ts'
 import { chooseRanks } from '../../../src/train/low-rank/choose-ranks.ts'
 import { factorize } from '../../../src/train/low-rank/factorize.ts'
 import { factorLayers } from '../../../src/train/low-rank/layers.ts'
 import { MomentSums } from '../../../src/train/low-rank/moments.ts'
 import { errorsOf, outerGram, subspaceOf } from '../../../src/train/low-rank/subspace.ts'
+import { convolution, networkOf, outputOf } from './networks.ts'
 
-const conv = (w: readonly number[], bias: boolean) =>
-  networkOf([1, w[1]!, 9, 8], (b, x, floats) =>
-    b.op(
-      {
-        kind: 'Conv',
-        group: 1,
-        strides: w[2] === 1 ? [1, 1] : [2, 1],
-        dilations: [1, 1],
-        padsBegin: w[2] === 1 ? [0, 0] : [1, 1],
-        padsEnd: w[2] === 1 ? [0, 0] : [0, 1],
-        layout: 'channels-first',
-      },
-      [x, floats(...w), ...(bias ? [floats(w[0]!)] : [])],
-    ),
-  )
+const padded = { strides: [2, 1], padsBegin: [1, 1], padsEnd: [0, 1] }
 
 const networks: Record<string, { graph: Graph; factors: readonly Factors[] }> = {
   '3×3 convolution with stride and padding': {
-    graph: conv([6, 5, 3, 3], true),
+    graph: convolution([6, 5, 3, 3], true, padded),
     factors: [
       { method: 'output', rank: 6 },
       { method: 'spatial', rank: 15 },
       { method: 'tucker', rank: 6, inputRank: 5 },
     ],
   },
+  'dilated convolution without bias': {
+    graph: convolution([6, 5, 3, 3], false, { dilations: [2, 1], padsBegin: [2, 0], padsEnd: [1, 1] }),
+    factors: [
+      { method: 'output', rank: 6 },
+      { method: 'spatial', rank: 15 },
+      { method: 'tucker', rank: 6, inputRank: 5 },
+    ],
+  },
+  '1×1 convolution with stride': {
+    graph: convolution([6, 5, 1, 1], true, { strides: [2, 3] }),
+    factors: [{ method: 'output', rank: 6 }],
+  },
   '1×1 convolution without bias': {
-    graph: conv([6, 5, 1, 1], false),
+    graph: convolution([6, 5, 1, 1], false),
     factors: [{ method: 'output', rank: 6 }],
   },
   'Gemm with factors': {
@@ -135,40 +130,3 @@ test('the choice under a budget is the best of all choices', () => {
     return [weights, sum]
   }
 })
-
-test('a budget below rank 1 everywhere is refused', () => {
-  const graph = conv([6, 5, 3, 3], true)
-  const candidates = factorLayers(graph).map((layer) => candidateOf(layer, null))
-  assert.throws(() => chooseRanks(candidates, { weights: 0.001 }), { code: 'CONFIG_INVALID' })
-})
-
-function networkOf(
-  shape: readonly number[],
-  make: (b: GraphBuilder, x: string, floats: (...shape: number[]) => string) => string,
-): Graph {
-  const random = seededGenerator(4)
-  const b = GraphBuilder.empty('network')
-  const floats = (...sizes: number[]) =>
-    b.constant(
-      constantOf(
-        'float32',
-        sizes,
-        Float32Array.from({ length: elementCount(sizes) }, () => random.normal()),
-      ),
-      b.editor.freshName('w'),
-    )
-  return b.finish([make(b, b.input('x', shape), floats)])
-}
-
-async function outputOf(graph: Graph, data?: Float32Array): Promise<Float32Array> {
-  const random = seededGenerator(8)
-  const { shape } = graph.values.get('x')!.type
-  const values = data ?? Float32Array.from({ length: elementCount(shape) }, () => random.normal())
-  const evaluator = await executeGraph(graph)
-  try {
-    const feeds = new Map<string, Tensor>([['x', { dtype: 'float32', shape, data: values }]])
-    return (await evaluator.run(feeds)).get(graph.outputs[0]!)!.data as Float32Array
-  } finally {
-    await evaluator.close()
-  }
-}
