@@ -31,7 +31,8 @@ export interface TrainingChoices {
   readonly temperature?: number | undefined
   /** Values whose difference from the teacher's counts too, by name. */
   readonly layers?: readonly string[] | undefined
-  readonly batchNorm?: 'train' | 'frozen' | undefined
+  /** Statistics of each batch, the running ones, or, for a network without batch norm, some for the training only. */
+  readonly batchNorm?: 'train' | 'frozen' | 'insert' | undefined
   readonly threads?: number | undefined
 }
 

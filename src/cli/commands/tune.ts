@@ -1,4 +1,5 @@
 import { EdgewrightError } from '../../error.ts'
+import type { BatchNormChoice } from '../../tune/batch-norm.ts'
 import type { MethodName, TrainingChoices, TuneBudget } from '../../tune/request.ts'
 import { recipeOf, shapesOf } from '../arguments.ts'
 import { type Arguments, type Command, flag, number, text, texts } from '../command.ts'
@@ -58,7 +59,12 @@ export const tune: Command = {
     'weight-decay': { type: 'number', describe: 'Of kernels and matrices; default 0' },
     schedule: { type: 'string', describe: 'Of the learning rate; default cosine,warmup=0.05' },
     augment: { type: 'string', describe: 'Changes of each sample, e.g. shift:4,flip; default none' },
-    'batch-norm': { type: 'string', choices: ['train', 'frozen'], describe: 'Statistics of batch norm' },
+    'batch-norm': {
+      type: 'string',
+      choices: ['train', 'frozen', 'insert'],
+      describe:
+        'Statistics of batch norm; insert: some while it trains, where a network has none (default of prune)',
+    },
     threads: { type: 'number', describe: 'Of the training on this computer (default 2)' },
     importance: {
       type: 'string',
@@ -150,7 +156,7 @@ function trainingOf(args: Arguments): TrainingChoices {
     learnFrom: text(args, 'learn-from') as 'teacher' | undefined,
     temperature: positive(args, 'temperature'),
     layers: texts(args, 'match'),
-    batchNorm: text(args, 'batch-norm') as 'train' | undefined,
+    batchNorm: text(args, 'batch-norm') as BatchNormChoice | undefined,
     threads: count(args, 'threads'),
   }
 }

@@ -1,3 +1,4 @@
+import { withBatchNorm } from '../batch-norm.ts'
 import type { Method } from '../context.ts'
 import { resolveTraining, trainGraph } from '../fine-tune.ts'
 
@@ -13,7 +14,15 @@ export const distillMethod: Method = async (stage, context) => {
     temperature: 4,
   })
   const batchNorm = context.request.training?.batchNorm ?? (context.teacher ? 'train' : 'frozen')
-  const { graph, epochs } = await trainGraph(stage.graph, 'distill', options, batchNorm, context)
+  const conditioned = await withBatchNorm(stage.graph, batchNorm, context)
+  const { graph: trained, epochs } = await trainGraph(
+    conditioned.graph,
+    'distill',
+    options,
+    conditioned.batchNorm,
+    context,
+  )
+  const graph = await conditioned.finish(trained)
   const teacher = context.teacher?.name ?? 'the network as given'
   const notes = [`Learnt from ${teacher}${options.learnFrom === 'both' ? ' and from labels' : ''}.`]
   return { ...stage, name: 'distill', graph, epochs, layers: [], notes, options: { ...options, batchNorm } }

@@ -11,6 +11,7 @@ import { factorize } from '../../train/low-rank/factorize.ts'
 import { type FactorLayer, factorLayers } from '../../train/low-rank/layers.ts'
 import { MomentSums, type OutputMoments } from '../../train/low-rank/moments.ts'
 import { unshareConstants } from '../../train/unshare-constants.ts'
+import { withBatchNorm } from '../batch-norm.ts'
 import type { LayerChange, Method, TuneContext } from '../context.ts'
 import { resolveTraining, trainGraph } from '../fine-tune.ts'
 
@@ -48,7 +49,15 @@ export const lowRankMethod: Method = async (stage, context) => {
     temperature: 4,
   })
   const batchNorm = request.training?.batchNorm ?? 'frozen'
-  const trained = await trainGraph(factored, 'low-rank', options, batchNorm, context)
+  const conditioned = await withBatchNorm(factored, batchNorm, context)
+  const { graph: conditionedGraph, epochs } = await trainGraph(
+    conditioned.graph,
+    'low-rank',
+    options,
+    conditioned.batchNorm,
+    context,
+  )
+  const trained = { graph: await conditioned.finish(conditionedGraph), epochs }
   const after = await agreementOn(trained.graph, stage.graph, context)
   // few samples can teach less than the factors know already
   const kept = after.db > before.db

@@ -12,6 +12,7 @@ import {
 } from '../../train/prune/masks.ts'
 import { profitOf } from '../../train/prune/profit.ts'
 import type { EpochReport } from '../../train/train.ts'
+import { withBatchNorm } from '../batch-norm.ts'
 import type { Method } from '../context.ts'
 import { resolveTraining, trainNetwork } from '../fine-tune.ts'
 
@@ -27,10 +28,14 @@ export const maskedMethod: Method = async (stage, context) => {
   const batchNorm = context.request.training?.batchNorm ?? 'frozen'
   const epochs: EpochReport[] = []
   const steps = kind === '2:4' ? 1 : rounds
-  let graph = stage.graph
+  const conditioned = await withBatchNorm(stage.graph, batchNorm, context)
+  let { graph } = conditioned
   let masks: Masks = new Map()
   for (let round = 1; round <= steps; round++) {
-    const opened = openNetwork(graph, { batchSize: options.batchSize, batchNorm })
+    const opened = openNetwork(graph, {
+      batchSize: options.batchSize,
+      batchNorm: conditioned.batchNorm,
+    })
     const weights = maskable(opened.parameters, initialValues(opened))
     masks =
       kind === '2:4'
@@ -61,7 +66,7 @@ export const maskedMethod: Method = async (stage, context) => {
   return {
     ...stage,
     name: 'prune',
-    graph,
+    graph: await conditioned.finish(graph),
     epochs,
     layers: [],
     notes: [`${(100 * sparsityOf(masks)).toFixed(1)} % of the kernels' weights are zero.`, profit.sentence],

@@ -26,6 +26,7 @@ import { profitOf } from '../../train/prune/profit.ts'
 import { removeChannels } from '../../train/prune/remove-channels.ts'
 import type { EpochReport } from '../../train/train.ts'
 import { unshareConstants } from '../../train/unshare-constants.ts'
+import { batchNormFor, withBatchNorm } from '../batch-norm.ts'
 import type { LayerChange, Method, TuneContext } from '../context.ts'
 import { type ResolvedTraining, resolveTraining, trainGraph } from '../fine-tune.ts'
 import { maskedMethod } from './prune-weights.ts'
@@ -57,7 +58,7 @@ const channelsMethod: Method = async (stage, context) => {
     learnFrom: 'teacher',
     temperature: 4,
   })
-  const batchNorm = request.training?.batchNorm ?? 'train'
+  const batchNorm = request.training?.batchNorm ?? batchNormFor(stage.graph)
   const epochs: EpochReport[] = []
   const notes: string[] = []
   let graph = unshareConstants(stage.graph)
@@ -84,8 +85,15 @@ const channelsMethod: Method = async (stage, context) => {
     graph = removeChannels(map, chosen.removed)
     const last = round === rounds
     const short = { ...options, epochs: last ? options.epochs : Math.max(1, Math.round(options.epochs / 6)) }
-    const trained = await trainGraph(graph, `prune-${round}`, short, batchNorm, context)
-    graph = trained.graph
+    const conditioned = await withBatchNorm(graph, batchNorm, context)
+    const trained = await trainGraph(
+      conditioned.graph,
+      `prune-${round}`,
+      short,
+      conditioned.batchNorm,
+      context,
+    )
+    graph = await conditioned.finish(trained.graph)
     epochs.push(...trained.epochs.map((epoch) => ({ ...epoch, epoch: epochs.length + epoch.epoch })))
   }
   const after = totals(graph)

@@ -1,3 +1,4 @@
+import { withBatchNorm } from '../batch-norm.ts'
 import type { Method } from '../context.ts'
 import { resolveTraining, trainGraph } from '../fine-tune.ts'
 
@@ -10,6 +11,14 @@ export const trainMethod: Method = async (stage, context) => {
     temperature: 4,
   })
   const batchNorm = context.request.training?.batchNorm ?? 'train'
-  const { graph, epochs } = await trainGraph(stage.graph, 'train', options, batchNorm, context)
+  const conditioned = await withBatchNorm(stage.graph, batchNorm, context)
+  const { graph: trained, epochs } = await trainGraph(
+    conditioned.graph,
+    'train',
+    options,
+    conditioned.batchNorm,
+    context,
+  )
+  const graph = await conditioned.finish(trained)
   return { ...stage, name: 'train', graph, epochs, layers: [], notes: [], options: { ...options, batchNorm } }
 }

@@ -1,0 +1,56 @@
+import { executeGraph } from '../compile/execute-graph.ts'
+import { samplesOf } from '../compile/samples.ts'
+import type { Graph } from '../graph/types.ts'
+import { foldScaleAndShift } from '../passes/fold-scale-and-shift.ts'
+import { runPasses } from '../passes/pass.ts'
+import { ChannelSums, insertBatchNorm, normalizable } from '../train/insert-batch-norm.ts'
+import type { TuneContext } from './context.ts'
+
+/** `insert` gives a network that has no batch norm some for as long as it trains. */
+export type BatchNormChoice = 'train' | 'frozen' | 'insert'
+
+/** A network as it trains. */
+export interface Conditioned {
+  readonly graph: Graph
+  readonly batchNorm: 'train' | 'frozen'
+  /** Takes what was inserted out of the trained network again. */
+  finish(trained: Graph): Promise<Graph>
+}
+
+/** Samples that inserted batch norm takes its first statistics from. */
+const momentSamples = 128
+
+/** What changes much learns by batch norm, and so gets some where its own was folded away. */
+export function batchNormFor(graph: Graph): BatchNormChoice {
+  return normalizable(graph).length > 0 ? 'insert' : 'train'
+}
+
+/** The network with batch norm as chosen. A network that has its own, or no convolutions, trains with what it has. */
+export async function withBatchNorm(
+  graph: Graph,
+  choice: BatchNormChoice,
+  context: TuneContext,
+): Promise<Conditioned> {
+  const places = choice === 'insert' ? normalizable(graph) : []
+  if (places.length === 0) {
+    const batchNorm = choice === 'insert' ? 'train' : choice
+    return { graph, batchNorm, finish: (trained) => Promise.resolve(trained) }
+  }
+  const { samples, progress } = context
+  const sums = places.map(({ name, axis }) => ({ name, of: new ChannelSums(axis) }))
+  const evaluator = await executeGraph({ ...graph, outputs: sums.map(({ name }) => name) })
+  try {
+    const part = { ...samples.calibration, indices: samples.calibration.indices.slice(0, momentSamples) }
+    for await (const { inputs } of samplesOf(part, progress.signal)) {
+      const results = await evaluator.run(inputs)
+      for (const { name, of } of sums) of.add(results.get(name)!)
+    }
+  } finally {
+    await evaluator.close()
+  }
+  return {
+    graph: insertBatchNorm(graph, new Map(sums.map(({ name, of }) => [name, of.result()]))),
+    batchNorm: 'train',
+    finish: (trained) => runPasses(trained, [foldScaleAndShift]),
+  }
+}
