@@ -37,6 +37,12 @@ export const formsWithoutTraining: Readonly<Record<Scheme, string>> = {
   float: 'float',
 }
 
+const formsWithTraining: Readonly<Partial<Record<Scheme, string>>> = {
+  dynamic: 'int8, QAT dynamic',
+  'weight-only': 'int8 weights, QAT',
+  int16x8: 'int16×8, QAT',
+}
+
 /** A stage as float network and in integers, judged on samples that nothing was learnt from. */
 export async function judgeStage(stage: Stage, source: Source, context: TuneContext): Promise<Judged[]> {
   const { board, original, request } = context
@@ -94,7 +100,7 @@ async function quantized(emitted: Emitted, context: TuneContext) {
   const runnable = await runnableOf(emitted, context.board)
   try {
     const quality = await against(context.original, runnable, context)
-    const form = context.board.options.scheme === 'int16x8' ? 'int16×8, QAT' : 'int8, QAT'
+    const form = formsWithTraining[context.board.options.scheme] ?? 'int8, QAT'
     return { form, choice: null, file: emitted.files.get(emitted.model)!, quality }
   } finally {
     await runnable.evaluator.close()

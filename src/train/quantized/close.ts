@@ -1,11 +1,12 @@
 import { EdgewrightError } from '../../error.ts'
 import { constantOf, tensorOf } from '../../graph/constant.ts'
-import type { Graph, Value } from '../../graph/types.ts'
+import type { Constant, Graph, Value } from '../../graph/types.ts'
 import type { Ranges, TensorRange } from '../../quantize/ranges.ts'
 import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
 import { closeNetwork } from '../close-network.ts'
 import type { Network, NetworkValues } from '../network.ts'
 import { gridOf } from './grid.ts'
+import { storedWeights } from './layers.ts'
 import { rangeOfGrid, type ScaleClass } from './scale-parameters.ts'
 import { scaleAt } from './learned-scales.ts'
 import type { Simulation } from './simulate.ts'
@@ -44,7 +45,7 @@ export function closeSimulation(simulation: Simulation, values: NetworkValues): 
       weights.constant!,
       numerics.bias === null ? null : (bias?.constant ?? null),
       numerics,
-      scales.get(simulation.classes.of.get(numerics.input)!)!,
+      numerics.input === null ? 1 : scales.get(simulation.classes.of.get(numerics.input)!)!,
       weightLimits(simulation, numerics.node, values),
     )
     layers.set(numerics.node, stored)
@@ -149,15 +150,18 @@ export function reprepared(
     })
   }
   const nodes = new Map(typed.graph.nodes.map((node) => [node.name, node]))
-  for (const { node } of layers) {
-    const weights = typed.graph.values.get(nodes.get(node)?.inputs[1] ?? '')
+  const weightsOf = storedWeights(typed.graph)
+  for (const { node, transposed } of layers) {
+    const made = nodes.get(node)
+    const weights = made ? weightsOf(made) : null
     const { scales, integers } = closed.layers.get(node)!
     const found = weights?.type.quantization?.scales ?? []
-    const stored = weights?.constant?.bytes() ?? new Uint8Array()
+    const bytesOf = ({ bytes, shape }: Constant) => (transposed ? turned(bytes(), shape) : bytes())
+    const stored = weights?.constant ? bytesOf(weights.constant) : new Uint8Array()
     const sameScales = found.length === scales.length && found.every((scale, i) => isNear(scale, scales[i]!))
     const bytes = new Uint8Array(integers.buffer, integers.byteOffset, integers.byteLength)
     if (sameScales && Buffer.compare(stored, bytes) === 0) {
-      const other = otherBiases(typed.graph, nodes.get(node)?.inputs[2] ?? null, closed.layers.get(node)!)
+      const other = otherBiases(typed.graph, made?.inputs[2] ?? null, closed.layers.get(node)!)
       if (other > 0)
         deviations.push({ where: node, trained: `${scales.length} biases`, stored: `${other} others` })
       continue
@@ -172,6 +176,11 @@ export function reprepared(
     })
   }
   return { typed, deviations }
+}
+
+/** A matrix of bytes with its axes the other way round. */
+function turned(bytes: Uint8Array, [rows = 0, columns = 0]: readonly number[]): Uint8Array {
+  return bytes.map((_, i) => bytes[(i % rows) * columns + Math.floor(i / rows)]!)
 }
 
 /** How many biases are other integers than training rounded to. */

@@ -103,7 +103,7 @@ export function simulateQuantization(
       'No layer of the network computes in integers on this target.',
       {
         where: graph.name,
-        hint: 'Quantization-aware training is for --scheme full-int8 or int16x8, and for layers that the target takes in integers: edgewright inspect names them.',
+        hint: 'Quantization-aware training is for layers whose weights the target stores in integers: edgewright inspect names them.',
       },
     )
   const marked = markGrids(graph, classes.typed.graph, edges, layers, target.ties)
@@ -182,7 +182,8 @@ class LayerRounding {
     const b = this.#b
     const [x, w, c = null] = node.inputs as [string, string, (string | null)?]
     const { weights, bias } = this.#folding.fold(numerics.node, w, c)
-    const { scale, parameter } = this.#scales.of(numerics.input)
+    const { scale, parameter } =
+      numerics.input === null ? { scale: 1, parameter: null } : this.#scales.of(numerics.input)
     const how = this.#options.weightScales ?? 'min-max'
     const limitScale = how === 'min-max' ? null : this.#limitScale(weights, numerics, how === 'learned')
     const operands = b.within(`fake_quantize/${numerics.node}`, () =>

@@ -1,3 +1,4 @@
+import type { Scheme } from '../../artifact/manifest.ts'
 import { chooseCandidate } from '../../compile/candidates.ts'
 import type { Prepared } from '../../compile/compile.ts'
 import { withHeadroom } from '../../compile/headroom.ts'
@@ -8,6 +9,7 @@ import type { Graph } from '../../graph/types.ts'
 import { dequantizedNumbers } from '../../quantize/weighted-layer.ts'
 import { elementCount } from '../../tensor.ts'
 import { initialValues, type Network, type NetworkValues } from '../../train/network.ts'
+import { storedWeights } from '../../train/quantized/layers.ts'
 import { closeSimulation, reprepared, withValues } from '../../train/quantized/close.ts'
 import { simulateQuantization, type Simulation } from '../../train/quantized/simulate.ts'
 import type { QuantizationTarget } from '../../train/quantized/target.ts'
@@ -18,14 +20,16 @@ import { type ResolvedTraining, resolveTraining, trainNetwork } from '../fine-tu
 import { openHeldOut } from '../held-out.ts'
 import { sourceOfStage } from '../judge.ts'
 
+const withoutIntegers: ReadonlySet<string> = new Set(['float', 'float16'])
+
 /**
  * Quantization-aware training: starts from what a compile makes of the network without training, and trains weights and
  * scales with every value rounded where the target rounds it (Jacob et al. 2018; scales by LSQ, Esser et al. 2020).
  */
 export const qatMethod: Method = async (stage, context) => {
   const { board, request, progress } = context
-  if (board.options.scheme !== 'full-int8' && board.options.scheme !== 'int16x8')
-    throw new EdgewrightError('USAGE', 'Quantization-aware training is for full-int8 and int16x8.', {
+  if (withoutIntegers.has(board.options.scheme))
+    throw new EdgewrightError('USAGE', 'Quantization-aware training is for schemes that store integers.', {
       where: '--scheme',
       saw: board.options.scheme,
       hint: 'Leave --scheme out, or tune without qat.',
@@ -88,7 +92,7 @@ export const qatMethod: Method = async (stage, context) => {
     })
   const emitted = board.target.emit(typed.graph, { ...trialOptions(trial, board), ...plainOptions })
   const notes = [
-    `Starts from the compile without training (${simulation.scales.length} scales of activations are learned, ${simulation.classes.all.length - simulation.scales.length} are fixed by the target).`,
+    startNote(simulation, board.options.scheme),
     deviations.length === 0
       ? 'The artifact stores the very integers and scales that training saw.'
       : `${deviations.length} values are stored otherwise than training saw.`,
@@ -107,6 +111,17 @@ async function trainedToBest(network: Network, options: ResolvedTraining, contex
   } finally {
     await heldOut?.close()
   }
+}
+
+function startNote({ scales, classes, layers }: Simulation, scheme: Scheme): string {
+  const start = 'Starts from the compile without training'
+  if (layers.some(({ input }) => input !== null))
+    return `${start} (${scales.length} scales of activations are learned, ${classes.all.length - scales.length} are fixed by the target).`
+  const activations =
+    scheme === 'dynamic'
+      ? 'activations, which the board rounds as they come, are not'
+      : 'activations are real'
+  return `${start} (the weights of ${layers.length} layers are rounded; ${activations}).`
 }
 
 function keptNote({ from, before, after }: Kept, { samples, progress }: TuneContext): string {
@@ -148,12 +163,17 @@ async function startingPoint(stage: Stage, context: TuneContext): Promise<Made> 
 /** The float network with the weights and biases that the compile stored: training goes on from its rounding. */
 function startingFrom(graph: Graph, typed: Graph): Graph {
   const stored = new Map(typed.nodes.map((node) => [node.name, node]))
+  const weightsOf = storedWeights(typed)
   const values = new Map(graph.values)
   for (const { name, op, inputs } of graph.nodes) {
-    if (op.kind === 'Gemm' && (op.alpha !== 1 || op.beta !== 1)) continue
-    for (const position of [1, 2]) {
-      const own = graph.values.get(inputs[position] ?? '')
-      const { constant, type } = typed.values.get(stored.get(name)?.inputs[position] ?? '') ?? {}
+    const node = stored.get(name)
+    // a factor in the weights, or axes the other way round
+    if (!node || node.op.kind !== op.kind || (op.kind === 'Gemm' && (op.alpha !== 1 || op.beta !== 1)))
+      continue
+    const found = [weightsOf(node), typed.values.get(node.inputs[2] ?? '')]
+    for (const [index, value] of found.entries()) {
+      const own = graph.values.get(inputs[index + 1] ?? '')
+      const { constant, type } = value ?? {}
       if (!own?.constant || !constant || !type?.quantization) continue
       if (elementCount(constant.shape) !== elementCount(own.type.shape)) continue
       const numbers = Float32Array.from(dequantizedNumbers(constant, type.quantization))

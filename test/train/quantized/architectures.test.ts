@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { targetNamed } from './deployment.ts'
-import { type Deployment, optionsOf, randomSubject, tailoredFor, trainedAndDeployed } from './deployment.ts'
+import type { Scheme } from '../../../src/artifact/manifest.ts'
+import { repositoryRoot } from '../../fixtures.ts'
+import {
+  type Deployment,
+  optionsOf,
+  randomSubject,
+  subjectOf,
+  tailoredFor,
+  targetNamed,
+  trainedAndDeployed,
+} from './deployment.ts'
 import {
   attentionNetwork,
   averagingNetwork,
@@ -10,6 +20,7 @@ import {
   tiedNetwork,
 } from './networks.ts'
 
+const example = join(repositoryRoot, 'examples', 'mnist')
 const networks = {
   'a transformer': attentionNetwork,
   'a decoder with two outputs': decodingNetwork,
@@ -65,6 +76,18 @@ for (const [name, average] of Object.entries({
     test(`${name} for ${target}: halves go where the kernel rounds them`, async () => {
       const { equal } = await trainedAndDeployed(randomSubject(averagingNetwork(average)), { target })
       assert.ok(equal > 0.9999, `${equal} equal`)
+    })
+
+for (const target of ['litert', 'onnxruntime'])
+  for (const perChannel of [true, false])
+    test(`weights alone in integers for ${target}, ${perChannel ? 'a scale a channel' : 'one scale'}: they are what training saw, however they lie`, async () => {
+      const digits = await subjectOf(join(example, 'mnist.onnx'), join(example, 'data.yaml'), 16)
+      const deployment = (scheme: Scheme): Deployment => ({
+        ...{ target, io: 'float', weightScales: 'frozen', more: { scheme, perChannel } },
+      })
+      assert.equal((await trainedAndDeployed(digits, deployment('weight-only'))).equal, 1)
+      // the board rounds activations as they come, which training leaves real
+      assert.ok((await trainedAndDeployed(digits, deployment('dynamic'))).steps < 1)
     })
 
 test('what the accelerators take of a transformer and a decoder is what training saw', async () => {

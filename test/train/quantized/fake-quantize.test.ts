@@ -181,6 +181,7 @@ for (const { axis, limit, scaleGrid, biasType } of [
         biasFits32: biasType === 'int32',
         input: 'x',
         scaleGrid,
+        transposed: false,
       },
       weights: w,
       bias: c,

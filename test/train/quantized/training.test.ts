@@ -168,7 +168,7 @@ test('layers kept in float stay real in training; where all do, there is nothing
   const { within, equal } = await differenceOf(runnable, subject.samples, seen, [1])
   assert.ok(within === 1 && equal > 0.95, `${within} within a step, ${equal} equal`)
   await runnable.evaluator.close()
-  const stored = await tailoredFor(subject, target, { ...options, scheme: 'weight-only', io: 'float' })
+  const stored = await tailoredFor(subject, target, { ...options, scheme: 'float16', io: 'float' })
   assert.throws(
     () => simulateQuantization(stored.graph, stored.ranges, stored.quantization, { batchSize: 1 }),
     { code: 'CONFIG_INVALID' },
@@ -193,7 +193,8 @@ test('a bias that the target stores otherwise is reported', async () => {
   const [node, layer] = [...closed.layers][0]!
   const { inputs } = closed.graph.nodes.find(({ name }) => name === node)!
   const value = closed.graph.values.get(inputs[2]!)!
-  const scale = layer.scales[0]! * closed.scales.get(simulation.classes.of.get(simulation.layers[0]!.input)!)!
+  const scale =
+    layer.scales[0]! * closed.scales.get(simulation.classes.of.get(simulation.layers[0]!.input!)!)!
   const bias = layer.bias!.map((b, i) => (i === 0 ? b + scale : b))
   const values = new Map([
     ...closed.graph.values,
