@@ -1,10 +1,9 @@
-import { executeGraph } from '../compile/execute-graph.ts'
-import { samplesOf } from '../compile/samples.ts'
 import type { Graph } from '../graph/types.ts'
 import { foldScaleAndShift } from '../passes/fold-scale-and-shift.ts'
 import { runPasses } from '../passes/pass.ts'
 import { ChannelSums, insertBatchNorm, normalizable } from '../train/insert-batch-norm.ts'
 import type { TuneContext } from './context.ts'
+import { firstOf, observe } from './observe.ts'
 
 /** `insert` gives a network that has no batch norm some for as long as it trains. */
 export type BatchNormChoice = 'train' | 'frozen' | 'insert'
@@ -38,16 +37,10 @@ export async function withBatchNorm(
   }
   const { samples, progress } = context
   const sums = places.map(({ name, axis }) => ({ name, of: new ChannelSums(axis) }))
-  const evaluator = await executeGraph({ ...graph, outputs: sums.map(({ name }) => name) })
-  try {
-    const part = { ...samples.calibration, indices: samples.calibration.indices.slice(0, momentSamples) }
-    for await (const { inputs } of samplesOf(part, progress.signal)) {
-      const results = await evaluator.run(inputs)
-      for (const { name, of } of sums) of.add(results.get(name)!)
-    }
-  } finally {
-    await evaluator.close()
-  }
+  const names = sums.map(({ name }) => name)
+  await observe(graph, names, firstOf(samples.calibration, momentSamples), progress, (values) => {
+    for (const { name, of } of sums) of.add(values.get(name)!)
+  })
   return {
     graph: insertBatchNorm(graph, new Map(sums.map(({ name, of }) => [name, of.result()]))),
     batchNorm: 'train',

@@ -14,7 +14,9 @@ import { crossEntropy } from '../../train/losses.ts'
 import { initialValues } from '../../train/network.ts'
 import { openNetwork } from '../../train/open-network.ts'
 import { type ChannelMap, channelMap } from '../../train/prune/channel-map.ts'
+import { MomentSums } from '../../train/low-rank/moments.ts'
 import { chooseChannels } from '../../train/prune/choose-channels.ts'
+import { compensated, readValues } from '../../train/prune/compensate.ts'
 import {
   type Importance,
   randomImportance,
@@ -27,12 +29,15 @@ import { removeChannels } from '../../train/prune/remove-channels.ts'
 import type { EpochReport } from '../../train/train.ts'
 import { unshareConstants } from '../../train/unshare-constants.ts'
 import { batchNormFor, withBatchNorm } from '../batch-norm.ts'
+import { firstOf, observe } from '../observe.ts'
 import type { LayerChange, Method, TuneContext } from '../context.ts'
 import { type ResolvedTraining, resolveTraining, trainGraph } from '../fine-tune.ts'
 import { maskedMethod } from './prune-weights.ts'
 
 /** Batches that importance is estimated from. */
 const importanceBatches = 40
+/** Samples that tell how channels follow from each other. */
+const momentSamples = 64
 /** Of a group's channels, in the measure of how sensitive the network is to it. */
 const sensitivityShare = 0.5
 
@@ -82,7 +87,11 @@ const channelsMethod: Method = async (stage, context) => {
       },
       { multiple },
     )
-    graph = removeChannels(map, chosen.removed)
+    // chance is what a choice must beat: nothing helps it
+    graph =
+      how === 'random'
+        ? removeChannels(map, chosen.removed)
+        : compensated(map, chosen.removed, await readMoments(map, context))
     const last = round === rounds
     const short = { ...options, epochs: last ? options.epochs : Math.max(1, Math.round(options.epochs / 6)) }
     const conditioned = await withBatchNorm(graph, batchNorm, context)
@@ -170,6 +179,21 @@ function relative(importance: Importance, { groups }: ChannelMap): Importance {
       return channels.map((id) => [id, importance.get(id)! / size] as const)
     }),
   )
+}
+
+/** Of what the layers read whose inputs can shrink. */
+async function readMoments(map: ChannelMap, { samples, progress }: TuneContext) {
+  const sums = new Map(
+    readValues(map).map(({ name, axis }) => [
+      name,
+      new MomentSums(map.graph.values.get(name)!.type.shape[axis]!, axis),
+    ]),
+  )
+  const part = firstOf(samples.calibration, momentSamples)
+  await observe(map.graph, [...sums.keys()], part, progress, (values) => {
+    for (const [name, sum] of sums) sum.add(values.get(name)!)
+  })
+  return new Map([...sums].map(([name, sum]) => [name, sum.result()]))
 }
 
 /** What the outputs come to where one group alone loses half of its channels, without training. */
