@@ -38,6 +38,9 @@ export function scaleRole({ scaleRate = 10 }: LearnedScalesOptions) {
 /** The share of its start below which no scale is learned. */
 const leastShare = 2 ** -6
 
+/** With more levels rounding is no loss, and its gradient is lost in the last bits of float32. */
+const coarsest = 255
+
 /** The grids of the program: one learned scale for each class that the target leaves free. */
 export class LearnedScales {
   readonly parameters: Parameter[] = []
@@ -68,7 +71,8 @@ export class LearnedScales {
     if (known) return known
     const grid = gridAt(one, this.#options.activationBits)
     const isInput = one.sources.some((name) => this.#inputs.has(name))
-    const free = one.movable && !isInput && (this.#options.learnScales ?? true)
+    const coarse = grid.highest - grid.lowest <= coarsest
+    const free = one.movable && !isInput && coarse && (this.#options.learnScales ?? true)
     const made: FakeGrid = {
       ...grid,
       parameter: free ? this.#parameter(one, grid) : null,

@@ -34,15 +34,15 @@ export const qatMethod: Method = async (stage, context) => {
       saw: board.options.scheme,
       hint: 'Leave --scheme out, or tune without qat.',
     })
+  const { weightBits = 8, learnScales = true } = request.qat ?? {}
   const options = resolveTraining(context, {
     epochs: 10,
-    learningRate: 1e-4,
+    learningRate: rateOf(weightBits),
     learnFrom: 'teacher',
     temperature: 2,
   })
   const { trial, typed: start } = await startingPoint(stage, context)
   const graph = startingFrom(trial.graph, start.graph)
-  const { weightBits = 8, learnScales = true } = request.qat ?? {}
   const target = targetOf(trial, context)
   const simulate = (batchSize: number, portable = false): Simulation =>
     simulateQuantization(
@@ -136,6 +136,11 @@ function keptNote({ from, before, after }: Kept, { samples, progress }: TuneCont
   }
   const what = from === 'mean' ? 'the mean of the later epochs' : `epoch ${from + 1}`
   return `Kept: ${what}, loss ${before.toPrecision(3)} → ${after.toPrecision(3)} on ${count}.`
+}
+
+/** In proportion to a step of the weights: some hundred steps of Adam take a weight one or two integers on. */
+function rateOf(weightBits: number): number {
+  return (3e-5 * 127) / (2 ** (weightBits - 1) - 1)
 }
 
 /** To the nearest, no more and no less than training computes. */

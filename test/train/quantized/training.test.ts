@@ -175,6 +175,14 @@ test('layers kept in float stay real in training; where all do, there is nothing
   )
 })
 
+test('scales of 16 bits are not learned: there is nothing to gain by them', async () => {
+  const wide = { ...options, scheme: 'int16x8', io: 'float' } as const
+  const { graph, ranges, quantization } = await tailoredFor(subject, targetNamed('litert'), wide)
+  const { scales, layers } = simulateQuantization(graph, ranges, quantization, { batchSize: 1 })
+  assert.equal(scales.length, 0)
+  assert.equal(layers.length, 4)
+})
+
 test('a last step that makes a weight or a scale infinite is told', async () => {
   const simulation = await simulationFor('litert')
   for (const { name } of [simulation.network.parameters[0]!, simulation.network.parameters.at(-1)!]) {
