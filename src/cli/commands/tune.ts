@@ -78,7 +78,10 @@ export const tune: Command = {
     },
     sparsity: { type: 'number', describe: 'prune magnitude: the share of zeros, e.g. 0.8' },
     rounds: { type: 'number', describe: 'prune: rounds of pruning and fine-tuning' },
-    multiple: { type: 'number', describe: 'prune: channels of a layer stay a multiple of this' },
+    multiple: {
+      type: 'number',
+      describe: 'prune: channels of a layer stay a multiple of this (default: of 8 where the budget allows)',
+    },
     'weight-bits': { type: 'number', describe: 'qat: simulate narrower weights (no artifact comes of it)' },
     'learn-scales': {
       type: 'boolean',

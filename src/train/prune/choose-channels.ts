@@ -7,11 +7,18 @@ import type { Importance } from './importance.ts'
 export type { ChannelBudget } from './channels/choose.ts'
 
 export interface ChannelChoices {
-  /** Channels of a group stay a multiple of this where they can; 1 by default. */
+  /**
+   * Channels of a group stay a multiple of this where they can. By default the largest of 8, 4, 2 and 1 that meets the
+   * budget without taking much more: kernels compute channels in vectors, and a layer of 52 may take longer than one of 64.
+   */
   readonly multiple?: number | undefined
   /** Share of each layer's channels that stays whatever its worth; 0.1 by default. */
   readonly leastShare?: number | undefined
 }
+
+const coarseSteps = [8, 4, 2]
+/** What a choice in coarse steps leaves of a budget at least. */
+const leastOfBudget = 0.85
 
 /**
  * Channels to be removed until a budget holds: again and again those that lose least for what they save, both counted
@@ -23,11 +30,25 @@ export function chooseChannels(
   { graph }: ChannelMap,
   importance: Importance,
   budget: ChannelBudget,
-  { multiple = 1, leastShare = 0.1 }: ChannelChoices = {},
+  { multiple, leastShare = 0.1 }: ChannelChoices = {},
 ): ChannelChoice {
-  const choice = choose(graph, importance, budget, { multiple, maxPerLayer: 1 - leastShare })
+  const chooseBy = (step: number) =>
+    choose(graph, importance, budget, { multiple: step, maxPerLayer: 1 - leastShare })
+  if (multiple === undefined)
+    for (const step of coarseSteps) {
+      const choice = chooseBy(step)
+      if (choice.met && spends(choice, budget)) return choice
+    }
+  const choice = chooseBy(multiple ?? 1)
   if (!choice.met) throw unreachable(choice, budget)
   return choice
+}
+
+/** It takes not much more than was asked for. */
+function spends({ before, after }: ChannelChoice, budget: ChannelBudget): boolean {
+  return (['macs', 'weights'] as const).some(
+    (of) => budget[of] !== undefined && after[of] >= leastOfBudget * budget[of] * before[of],
+  )
 }
 
 function unreachable({ before, after }: ChannelChoice, budget: ChannelBudget): EdgewrightError {

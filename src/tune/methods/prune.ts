@@ -127,7 +127,7 @@ const channelsMethod: Method = async (stage, context) => {
       kind: 'channels',
       importance: how,
       rounds,
-      multiple: multiple ?? 1,
+      multiple: multiple ?? 'up to 8',
       budget,
     },
   }
