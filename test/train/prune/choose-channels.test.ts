@@ -32,7 +32,7 @@ test('wide layers keep channels in eights, as kernels compute them, and the budg
 
 test('narrow layers lose single channels where eights would take far more than was asked for', () => {
   const { left, share } = chosen(chain(11, 11), 0.92)
-  assert.ok(share <= 0.92 && share >= 0.85, `${share}`)
+  assert.ok(share <= 0.92 && share >= 0.78, `${share}`)
   assert.ok(left.some((channels) => channels % 8 !== 0))
 })
 
