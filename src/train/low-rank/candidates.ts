@@ -1,6 +1,6 @@
 import type { FactorLayer } from './layers.ts'
 import type { OutputMoments } from './moments.ts'
-import { errorsOf, outerGram, type Subspace, subspaceOf } from './subspace.ts'
+import { errorsOf, outerGram, projected, type Subspace, subspaceOf } from './subspace.ts'
 
 /**
  * Ways to write a layer as a product of smaller ones:
@@ -38,7 +38,7 @@ export interface Candidate {
 export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): Candidate {
   const { outputs, inputs, kernel, weights, positions } = layer
   const taps = kernel.reduce((product, size) => product * size, 1)
-  const outputSpace = subspaceOf(outputGram(layer, moments), outputs)
+  const outputSpace = outputSpaceOf(layer, moments)
   const options: Option[] = []
   const add = (factors: Factors, cost: number, macs: number, error: number) => {
     if (cost < weights) options.push({ factors, weights: cost, macs, error })
@@ -79,15 +79,49 @@ export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): 
   return { layer, outputSpace, inputSpace, spatialSpace, options }
 }
 
-/** Around the mean where a bias can add that back. */
-function outputGram(
-  { matrix, outputs, takesBias }: FactorLayer,
-  moments: OutputMoments | null,
-): Float64Array {
-  if (!moments) return outerGram(matrix, outputs)
-  const { covariance, mean } = moments
-  if (takesBias) return covariance
-  return covariance.map((value, i) => value + mean[Math.floor(i / outputs)]! * mean[i % outputs]!)
+/** Share of what the weights alone say, at as many samples as outputs; less with more of them. */
+const weightsShare = 1e-3
+/** Samples for each output that need no help from the weights. */
+const manySamples = 16
+
+/**
+ * Around the mean where a bias can add that back. Where samples are few, a little of what the weights would do to inputs
+ * without a preferred direction is added: fewer samples than outputs leave directions out that others will have. The
+ * values of the directions stay those of the samples.
+ */
+function outputSpaceOf({ matrix, outputs, takesBias }: FactorLayer, moments: OutputMoments | null): Subspace {
+  if (!moments?.covariance.every(Number.isFinite)) return subspaceOf(outerGram(matrix, outputs), outputs)
+  const { covariance, mean, count } = moments
+  const seen = takesBias
+    ? covariance
+    : covariance.map((value, i) => value + mean[Math.floor(i / outputs)]! * mean[i % outputs]!)
+  if (count >= manySamples * outputs) return subspaceOf(seen, outputs)
+  const weights = outerGram(matrix, outputs)
+  const size = trace(weights, outputs)
+  if (size === 0) return subspaceOf(seen, outputs)
+  const share = weightsShare * Math.min(1, outputs / Math.max(1, count))
+  const factor = (share * trace(seen, outputs)) / size
+  const space = subspaceOf(
+    seen.map((value, i) => (1 - share) * value + factor * weights[i]!),
+    outputs,
+  )
+  return { ...space, values: variancesAlong(space, seen) }
+}
+
+function variancesAlong(space: Subspace, covariance: Float64Array): Float64Array {
+  const { size, directions } = space
+  const turned = projected(space, size, covariance)
+  return Float64Array.from({ length: size }, (_, r) => {
+    let sum = 0
+    for (let i = r * size; i < (r + 1) * size; i++) sum += turned[i]! * directions[i]!
+    return Math.max(0, sum)
+  })
+}
+
+function trace(matrix: Float64Array, size: number): number {
+  let sum = 0
+  for (let i = 0; i < size; i++) sum += matrix[i * size + i]!
+  return sum
 }
 
 /** Not each of them: a layer would have thousands of pairs. */

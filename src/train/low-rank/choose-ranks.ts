@@ -24,21 +24,15 @@ interface Picked {
  * (Everett 1963), one price for what is kept, the same in all layers, as low as the budget allows; then what the price
  * leaves over is spent where it saves most error.
  *
- * @param importance by node name: what a layer's squared error counts, 1 where it says nothing
  * @throws CONFIG_INVALID where the budget cannot be reached, or is no share
  */
-export function chooseRanks(
-  candidates: readonly Candidate[],
-  budget: RankBudget,
-  importance: ReadonlyMap<string, number> = new Map(),
-): ChosenRanks {
+export function chooseRanks(candidates: readonly Candidate[], budget: RankBudget): ChosenRanks {
   requireShares(budget)
   const whole = { macs: 0, weights: 0 }
   for (const { layer } of candidates) {
     whole.macs += layer.macs
     whole.weights += layer.weights
   }
-  const countOf = ({ layer }: Candidate) => importance.get(layer.node.name) ?? 1
   const share = ({ weights, macs }: { readonly weights: number; readonly macs: number }) =>
     (budget.weights === undefined ? 0 : weights / whole.weights) +
     (budget.macs === undefined ? 0 : macs / whole.macs)
@@ -49,7 +43,7 @@ export function chooseRanks(
         value: price * share(candidate.layer),
       }
       for (const option of candidate.options) {
-        const value = countOf(candidate) * option.error ** 2 + price * share(option)
+        const value = option.error ** 2 + price * share(option)
         if (value < best.value) best = { option, value }
       }
       return { candidate, option: best.option }
@@ -72,7 +66,7 @@ export function chooseRanks(
     else low = middle
   }
   const picked = pick(high)
-  spendRest(picked, holds, share, countOf)
+  spendRest(picked, holds, share)
   return new Map(
     picked.flatMap(({ candidate, option }) =>
       option ? [[candidate.layer.node.name, { candidate, option }] as const] : [],
@@ -85,14 +79,13 @@ function spendRest(
   picked: Picked[],
   holds: (picked: readonly Picked[]) => boolean,
   share: (cost: { readonly weights: number; readonly macs: number }) => number,
-  countOf: (candidate: Candidate) => number,
 ): void {
   for (;;) {
     let best: { readonly index: number; readonly option: Option | null; readonly gain: number } | null = null
     for (const [index, { candidate, option: now }] of picked.entries()) {
       if (!now) continue
       for (const option of [...candidate.options, null]) {
-        const saved = countOf(candidate) * (now.error ** 2 - (option?.error ?? 0) ** 2)
+        const saved = now.error ** 2 - (option?.error ?? 0) ** 2
         const cost = share(option ?? candidate.layer) - share(now)
         if (!(saved > noError)) continue
         const gain = saved / Math.max(cost, 1e-12)

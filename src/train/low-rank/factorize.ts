@@ -8,7 +8,7 @@ import { byInput, byRows, type Candidate, type Option } from './candidates.ts'
 import type { ChosenRanks } from './choose-ranks.ts'
 import { transposed } from './layers.ts'
 import type { OutputMoments } from './moments.ts'
-import { basis, projected, residual } from './subspace.ts'
+import { basis, projected } from './subspace.ts'
 
 /** A layer to be made: the operator, its weights, and what is added to its outputs. */
 interface Part {
@@ -78,68 +78,104 @@ function partsOf(
   bias: readonly number[] | null,
   moments: OutputMoments | null,
 ): Part[] {
-  const { layer, outputSpace } = candidate
-  const { outputs, inputs, kernel, matrix } = layer
+  const { layer } = candidate
+  const { inputs, kernel, matrix } = layer
   const { rank } = factors
-  // the mean of what the outputs lose is added back: y ≈ U Uᵀ (y − mean) + mean
-  const own = bias ?? new Array<number>(outputs).fill(0)
-  const lost =
-    moments && layer.takesBias && factors.method !== 'spatial'
-      ? residual(
-          outputSpace,
-          rank,
-          moments.mean.map((mean, i) => mean - own[i]!),
-        )
-      : null
-  const offset = lost ? own.map((b, i) => b + lost[i]!) : bias
-  if (node.op.kind !== 'Conv') return matrixParts(node.op as OpOf<'Gemm' | 'MatMul'>, candidate, rank, offset)
+  if (factors.method === 'spatial') return spatialParts(node.op as OpOf<'Conv'>, candidate, rank, bias)
+  const middle = middleOf(candidate, rank, bias, moments)
+  if (node.op.kind !== 'Conv') return matrixParts(node.op as OpOf<'Gemm' | 'MatMul'>, candidate, middle)
   const conv = node.op
   const ones = kernel.map(() => 1)
   const none = kernel.map(() => 0)
   const pointwise: Op = { ...conv, strides: ones, dilations: ones, padsBegin: none, padsEnd: none }
   const expand = {
     op: pointwise,
-    shape: [outputs, rank, ...ones],
-    weights: basis(outputSpace, rank),
-    bias: offset,
+    shape: [layer.outputs, rank, ...ones],
+    weights: middle.up,
+    bias: middle.offset,
   }
   if (factors.method === 'output')
     return [
       {
         op: conv,
         shape: [rank, inputs, ...kernel],
-        weights: projected(outputSpace, rank, matrix),
-        bias: null,
+        weights: middle.down(matrix),
+        bias: middle.shift,
       },
       expand,
     ]
-  if (factors.method === 'tucker') {
-    const { inputRank } = factors
-    const space = candidate.inputSpace!
-    const taps = kernel.reduce((product, size) => product * size, 1)
-    // inputRank × (outputs · taps), then outputs first again
-    const inner = projected(space, inputRank, byInput(layer))
-    const turned: number[] = []
-    for (let output = 0; output < outputs; output++)
-      for (let r = 0; r < inputRank; r++)
-        for (let tap = 0; tap < taps; tap++) turned.push(inner[(r * outputs + output) * taps + tap]!)
-    return [
-      {
-        op: pointwise,
-        shape: [inputRank, inputs, ...ones],
-        weights: space.directions.slice(0, inputRank * inputs),
-        bias: null,
-      },
-      {
-        op: conv,
-        shape: [rank, inputRank, ...kernel],
-        weights: projected(outputSpace, rank, turned),
-        bias: null,
-      },
-      expand,
-    ]
+  const { inputRank } = factors
+  const { outputs } = layer
+  const space = candidate.inputSpace!
+  const taps = kernel.reduce((product, size) => product * size, 1)
+  // inputRank × (outputs · taps), then outputs first again
+  const inner = projected(space, inputRank, byInput(layer))
+  const turned: number[] = []
+  for (let output = 0; output < outputs; output++)
+    for (let r = 0; r < inputRank; r++)
+      for (let tap = 0; tap < taps; tap++) turned.push(inner[(r * outputs + output) * taps + tap]!)
+  return [
+    {
+      op: pointwise,
+      shape: [inputRank, inputs, ...ones],
+      weights: space.directions.slice(0, inputRank * inputs),
+      bias: null,
+    },
+    {
+      op: conv,
+      shape: [rank, inputRank, ...kernel],
+      weights: middle.down(turned),
+      bias: middle.shift,
+    },
+    expand,
+  ]
+}
+
+/** What stands between the last two factors, and how they make and read it. */
+interface Middle {
+  /** The factor that makes it, of the layer's weights (or what is left of them). */
+  down(matrix: ArrayLike<number>): Float64Array
+  readonly shift: Float64Array | null
+  /** outputs × rank. */
+  readonly up: Float64Array
+  readonly offset: ArrayLike<number> | null
+}
+
+/** Below this share of the strongest a direction is not scaled up any more. */
+const weakest = 1e-4
+
+/**
+ * y ≈ U Uᵀ (y − mean) + mean. What is between has mean 0 and variance 1 on the samples: the next factor learns from it
+ * as from whitened inputs, and in integers each of its channels takes the same range. Without samples, or a bias to
+ * shift with, both factors get the same norms.
+ */
+function middleOf(
+  { layer, outputSpace }: Candidate,
+  rank: number,
+  bias: readonly number[] | null,
+  moments: OutputMoments | null,
+): Middle {
+  const strongest = outputSpace.values.reduce((most, value) => Math.max(most, value), 0)
+  const scale = Float64Array.from(outputSpace.values.subarray(0, rank), (value) =>
+    strongest > 0 ? Math.max(value / strongest, weakest ** 2) ** (moments ? 0.5 : 0.25) : 1,
+  )
+  // the whole of it: units are those of the layer's outputs
+  const unit = strongest > 0 ? strongest ** (moments ? 0.5 : 0.25) : 1
+  for (let r = 0; r < rank; r++) scale[r]! *= unit
+  const up = basis(outputSpace, rank).map((value, i) => value * scale[i % rank]!)
+  const down = (matrix: ArrayLike<number>) => {
+    const made = projected(outputSpace, rank, matrix)
+    const columns = made.length / rank
+    return made.map((value, i) => value / scale[Math.floor(i / columns)]!)
   }
-  return spatialParts(conv, candidate, rank, bias)
+  if (!moments || !layer.takesBias) return { down, shift: null, up, offset: bias }
+  const { mean } = moments
+  const shift = projected(
+    outputSpace,
+    rank,
+    mean.map((value, i) => value - (bias?.[i] ?? 0)),
+  ).map((value, r) => -value / scale[r]!)
+  return { down, shift, up, offset: mean }
 }
 
 function spatialParts(
@@ -178,15 +214,11 @@ function spatialParts(
   ]
 }
 
-function matrixParts(
-  op: OpOf<'Gemm' | 'MatMul'>,
-  { layer, outputSpace }: Candidate,
-  rank: number,
-  bias: readonly number[] | null,
-): Part[] {
+function matrixParts(op: OpOf<'Gemm' | 'MatMul'>, { layer }: Candidate, middle: Middle): Part[] {
   const { outputs, inputs, matrix } = layer
-  const down = projected(outputSpace, rank, matrix)
-  const up = basis(outputSpace, rank)
+  const down = middle.down(matrix)
+  const { up, shift, offset } = middle
+  const rank = down.length / inputs
   if (op.kind === 'MatMul')
     return [
       { op, shape: [inputs, rank], weights: transposed(down, rank, inputs), bias: null },
@@ -195,7 +227,7 @@ function matrixParts(
   const first: Op = { ...op, beta: 1, transB: true }
   const second: Op = { ...op, alpha: 1, beta: 1, transB: true }
   return [
-    { op: first, shape: [rank, inputs], weights: down, bias: null },
-    { op: second, shape: [outputs, rank], weights: up, bias },
+    { op: first, shape: [rank, inputs], weights: down, bias: shift },
+    { op: second, shape: [outputs, rank], weights: up, bias: offset },
   ]
 }

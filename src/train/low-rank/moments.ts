@@ -12,6 +12,10 @@ export interface OutputMoments {
 
 /** Positions of one sample that count at most: neighbours say the same. */
 const mostPositions = 256
+/** Multiplications that the products of one value may take where it has many channels and many samples. */
+const mostProducts = 2e10
+/** Vectors for each channel that are counted whatever it takes. */
+const leastPerChannel = 4
 
 /** Gathers mean and covariance of a value along its channel axis, sample by sample. */
 export class MomentSums {
@@ -19,10 +23,14 @@ export class MomentSums {
   readonly #axis: number
   readonly #sum: Float64Array
   readonly #products: Float64Array
+  readonly #most: number
   #count = 0
 
-  constructor(channels: number, axis: number) {
+  /** @param samples that are to come: with many channels fewer positions of each are enough */
+  constructor(channels: number, axis: number, samples = 1) {
     this.#channels = channels
+    const vectors = Math.max(leastPerChannel * channels, (2 * mostProducts) / channels ** 2)
+    this.#most = Math.min(mostPositions, Math.max(1, Math.ceil(vectors / Math.max(1, samples))))
     this.#axis = axis
     this.#sum = new Float64Array(channels)
     this.#products = new Float64Array(channels * channels)
@@ -32,7 +40,7 @@ export class MomentSums {
     const channels = this.#channels
     const inner = shape.slice(this.#axis + 1).reduce((product, size) => product * size, 1)
     const outer = shape.slice(0, this.#axis).reduce((product, size) => product * size, 1)
-    const stride = strideOver(outer * inner, shape)
+    const stride = strideOver(outer * inner, this.#most, shape)
     const row = new Float64Array(channels)
     for (let position = 0; position < outer * inner; position += stride) {
       const start = Math.floor(position / inner) * channels * inner + (position % inner)
@@ -60,8 +68,8 @@ export class MomentSums {
 }
 
 /** Coprime to the sizes of the axes: else the same columns would be seen in each row. */
-function strideOver(positions: number, shape: readonly number[]): number {
-  let stride = Math.max(1, Math.ceil(positions / mostPositions))
+function strideOver(positions: number, most: number, shape: readonly number[]): number {
+  let stride = Math.max(1, Math.ceil(positions / most))
   while (stride > 1 && shape.some((size) => size > 1 && greatestDivisor(stride, size) > 1)) stride++
   return stride
 }

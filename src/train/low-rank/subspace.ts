@@ -1,16 +1,16 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix'
 
-/** Directions of a symmetric positive matrix, strongest first. */
+/** Orthonormal directions, strongest first. */
 export interface Subspace {
   /** Side of the matrix. */
   readonly size: number
-  /** Not negative, falling. */
+  /** What each holds of the whole; not negative. */
   readonly values: Float64Array
   /** Row i is the direction of `values[i]`: size × size, row by row. */
   readonly directions: Float64Array
 }
 
-/** @param matrix symmetric, size × size, row by row */
+/** Eigenvectors. @param matrix symmetric and positive, size × size, row by row */
 export function subspaceOf(matrix: ArrayLike<number>, size: number): Subspace {
   const symmetric = Matrix.from1DArray(size, size, Array.from(matrix))
   const found = new EigenvalueDecomposition(symmetric, { assumeSymmetric: true })
@@ -73,19 +73,4 @@ export function basis({ directions, size }: Subspace, rank: number): Float64Arra
   const made = new Float64Array(size * rank)
   for (let r = 0; r < rank; r++) for (let i = 0; i < size; i++) made[i * rank + r] = directions[r * size + i]!
   return made
-}
-
-/** What the first `rank` directions do not hold of a vector. */
-export function residual(
-  { directions, size }: Subspace,
-  rank: number,
-  vector: ArrayLike<number>,
-): Float64Array {
-  const left = Float64Array.from(vector)
-  for (let r = 0; r < rank; r++) {
-    let share = 0
-    for (let i = 0; i < size; i++) share += directions[r * size + i]! * vector[i]!
-    for (let i = 0; i < size; i++) left[i]! -= share * directions[r * size + i]!
-  }
-  return left
 }

@@ -1,104 +1,107 @@
 import { executeGraph } from '../../compile/execute-graph.ts'
-import { samplesOf } from '../../compile/samples.ts'
+import { type SamplePart, samplesOf } from '../../compile/samples.ts'
 import { EdgewrightError } from '../../error.ts'
-import { GraphEditor } from '../../graph/edit.ts'
 import type { Graph } from '../../graph/types.ts'
 import { argMax, SqnrMeter } from '../../quantize/fidelity.ts'
 import { throwIfAborted } from '../../progress.ts'
-import { candidateOf } from '../../train/low-rank/candidates.ts'
 import { chooseRanks, type ChosenRanks } from '../../train/low-rank/choose-ranks.ts'
 import { factorize } from '../../train/low-rank/factorize.ts'
-import { type FactorLayer, factorLayers } from '../../train/low-rank/layers.ts'
-import { MomentSums, type OutputMoments } from '../../train/low-rank/moments.ts'
+import { sortLayers, type WholeLayer } from '../../train/low-rank/layers.ts'
 import { unshareConstants } from '../../train/unshare-constants.ts'
-import { withBatchNorm } from '../batch-norm.ts'
 import type { LayerChange, Method, TuneContext } from '../context.ts'
-import { resolveTraining, trainGraph } from '../fine-tune.ts'
+import { type ResolvedTraining, resolveTraining } from '../fine-tune.ts'
+import { candidatesOf, layerMoments, measuredErrors } from './low-rank-choice.ts'
+import { trainFactors, type TrainedFactors } from './low-rank-training.ts'
 
 /** Samples that the moments of layers' outputs come from. */
-const momentSamples = 128
+const momentSamples = 512
 
-/** Layers as products of smaller ones, ranks by the error of their outputs under the budget; then training. */
+/**
+ * Layers as products of smaller ones, ranks by the error of their outputs on samples under the budget (Zhang et al. 2015);
+ * then training.
+ */
 export const lowRankMethod: Method = async (stage, context) => {
-  const { request, progress } = context
+  const { request, progress, samples } = context
   const budget = request.budget && Object.keys(request.budget).length > 0 ? request.budget : { weights: 0.5 }
   const graph = unshareConstants(stage.graph)
-  const layers = factorLayers(graph)
+  const { layers, whole } = sortLayers(graph)
   if (layers.length === 0)
     throw new EdgewrightError(
       'OPERATOR_UNSUPPORTED',
       'The network has no layer that factors could stand for.',
       {
         where: context.original.source.name,
-        saw: 'neither matrices nor convolutions with one group',
+        saw: whole.length > 0 ? reasonsOf(whole) : 'neither matrices nor convolutions',
         hint: 'Prune channels instead.',
       },
     )
   progress.stage('low-rank', `${layers.length} layers`)
-  const moments = await momentsOf(graph, layers, context)
-  const chosen = chooseRanks(
-    layers.map((layer) => candidateOf(layer, moments.get(layer.node.name) ?? null)),
-    budget,
-  )
-  const factored = factorize(graph, chosen, moments)
-  const before = await agreementOn(factored, stage.graph, context)
+  const part = { ...samples.calibration, indices: samples.calibration.indices.slice(0, momentSamples) }
+  const moments = await layerMoments(graph, layers, part, progress)
+  const chosen = chooseRanks(await candidatesOf(layers, moments, progress), budget)
   const options = resolveTraining(context, {
     epochs: 12,
-    learningRate: 5e-4,
+    learningRate: 1e-3,
     learnFrom: 'teacher',
     temperature: 4,
   })
   const batchNorm = request.training?.batchNorm ?? 'frozen'
-  const conditioned = await withBatchNorm(factored, batchNorm, context)
-  const { graph: conditionedGraph, epochs } = await trainGraph(
-    conditioned.graph,
-    'low-rank',
-    options,
-    conditioned.batchNorm,
-    context,
-  )
-  const trained = { graph: await conditioned.finish(conditionedGraph), epochs }
+  const common = { ...stage, name: 'low-rank', options: { ...options, batchNorm, budget } }
+  const left = whole.length > 0 ? [`${whole.length} layers stay whole: ${reasonsOf(whole)}.`] : []
+  if (chosen.size === 0) {
+    const notes = ['The budget leaves all layers whole: nothing was changed.', ...left]
+    return { ...common, epochs: [], layers: [], notes }
+  }
+  const factored = factorize(graph, chosen, moments)
+  const errors = await measuredErrors(graph, chosen, moments, heldOutOr(part, context), progress)
+  const before = await agreementOn(factored, stage.graph, context)
+  const trained = await trainFactors(factored, chosen, options, batchNorm, context)
   const after = await agreementOn(trained.graph, stage.graph, context)
-  // few samples can teach less than the factors know already
-  const kept = after.db > before.db
+  const count = `${samples.selection.indices.length} held-out samples`
   return {
-    ...stage,
-    name: 'low-rank',
-    graph: kept ? trained.graph : factored,
+    ...common,
+    graph: trained.graph,
     epochs: trained.epochs,
-    layers: changesOf(chosen),
+    layers: changesOf(chosen, errors),
     notes: [
       ...touched(chosen),
-      `On ${context.samples.selection.indices.length} held-out samples, before training: ${before.words}; after: ${after.words}.${kept ? '' : ' The training was dropped.'}`,
+      ...left,
+      `On ${count}, before training: ${before}; after: ${after}.`,
+      trainingNote(trained, options, context),
     ],
-    options: { ...options, batchNorm, budget },
   }
 }
 
-async function momentsOf(
-  graph: Graph,
-  layers: readonly FactorLayer[],
-  { samples, progress }: TuneContext,
-): Promise<Map<string, OutputMoments>> {
-  const editor = new GraphEditor(graph)
-  const outputs = layers.map(({ node }) => node.outputs[0]!)
-  editor.outputs = [...new Set([...graph.outputs, ...outputs])]
-  const evaluator = await executeGraph(editor.finish())
-  const sums = layers.map(({ outputs: channels, axis }) => new MomentSums(channels, axis))
-  const part = { ...samples.calibration, indices: samples.calibration.indices.slice(0, momentSamples) }
-  try {
-    let done = 0
-    for await (const { inputs } of samplesOf(part, progress.signal)) {
-      const results = await evaluator.run(inputs, outputs)
-      sums.forEach((sum, index) => {
-        sum.add(results.get(outputs[index]!)!)
-      })
-      progress.tick(++done, part.indices.length, 'samples')
-    }
-  } finally {
-    await evaluator.close()
+function trainingNote(
+  { kept, attempt }: TrainedFactors,
+  { learningRate }: ResolvedTraining,
+  { progress }: TuneContext,
+): string {
+  if (kept === null) return `Trained at ${learningRate}.`
+  if (kept.from === 'start') {
+    progress.warn({
+      code: 'TRAINING_NO_GAIN',
+      message: 'No epoch lost less than the factors as they were found: they stay so.',
+      hint: 'Give more samples, or others by --augment (noise:…), or another --learning-rate.',
+    })
+    return `Stays as it was before training: no epoch lost less (${kept.before.toPrecision(3)}).`
   }
-  return new Map(layers.map(({ node }, index) => [node.name, sums[index]!.result()]))
+  const what = kept.from === 'mean' ? 'the mean of the later epochs' : `epoch ${kept.from + 1}`
+  const how = attempt.onlyLast
+    ? `trained gently, the last factor of each layer at ${attempt.learningRate}, because all at ${learningRate} gained nothing`
+    : `all weights at ${learningRate}`
+  return `Kept: ${what}, loss ${kept.before.toPrecision(3)} → ${kept.after.toPrecision(3)}; ${how}.`
+}
+
+/** What nothing was learnt from, where there is some. */
+function heldOutOr(part: SamplePart, { samples }: TuneContext): SamplePart {
+  return samples.selection.indices.length > 0 ? samples.selection : part
+}
+
+function reasonsOf(whole: readonly WholeLayer[]): string {
+  const counts = new Map<string, number>()
+  for (const { reason } of whole) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  return [...counts].map(([reason, count]) => `${reason} (${count})`).join(', ')
 }
 
 /** Outputs beside those of another network on held-out samples, in words. */
@@ -106,7 +109,7 @@ async function agreementOn(
   graph: Graph,
   reference: Graph,
   { samples, progress }: TuneContext,
-): Promise<{ readonly db: number; readonly words: string }> {
+): Promise<string> {
   const [ours, theirs] = [await executeGraph(graph), await executeGraph(reference)]
   const meter = new SqnrMeter()
   let [same, count] = [0, 0]
@@ -123,9 +126,9 @@ async function agreementOn(
     await ours.close()
     await theirs.close()
   }
-  const words =
-    count === 0 ? 'not measured' : `${meter.db.toFixed(1)} dB, ${((100 * same) / count).toFixed(1)} % alike`
-  return { db: meter.db, words }
+  return count === 0
+    ? 'not measured'
+    : `${meter.db.toFixed(1)} dB, ${((100 * same) / count).toFixed(1)} % alike`
 }
 
 function touched(chosen: ChosenRanks): string[] {
@@ -138,7 +141,7 @@ function touched(chosen: ChosenRanks): string[] {
   ]
 }
 
-function changesOf(chosen: ChosenRanks): LayerChange[] {
+function changesOf(chosen: ChosenRanks, errors: ReadonlyMap<string, number>): LayerChange[] {
   return [...chosen.values()].map(({ candidate: { layer }, option }) => {
     const { factors } = option
     const rank = factors.method === 'tucker' ? `${factors.inputRank} × ${factors.rank}` : `${factors.rank}`
@@ -149,7 +152,7 @@ function changesOf(chosen: ChosenRanks): LayerChange[] {
       weightsAfter: option.weights,
       macsBefore: layer.macs,
       macsAfter: option.macs,
-      error: option.error,
+      error: errors.get(layer.node.name) ?? null,
     }
   })
 }
