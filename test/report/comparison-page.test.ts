@@ -76,7 +76,7 @@ function slowerByFive(changes: Partial<Comparison> = {}): Comparison {
       {
         seed: 1,
         verdict: 'slower',
-        reason: 'B takes +5 % time.',
+        reason: 'B takes 5 % more time.',
         blocks: 12,
         band: 0.01,
         floor: 0.01,
@@ -114,7 +114,7 @@ test('the verdict, the limit, and each change at its place right of the shaded b
   const text = await page.locator('main').innerText()
   for (const said of [
     'new.onnx against old.onnx',
-    'slower: B takes +5 % time.',
+    'slower: B takes 5 % more time.',
     'broken',
     'They have other shapes.',
   ])

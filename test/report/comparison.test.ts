@@ -50,7 +50,7 @@ test('the text has the verdict on the one headline figure, the others stand with
   assert.match(text, /^p50 +4\.00 ms +4\.16 ms +\+4\.0 % +\+[34]\.\d % to \+4\.\d %, slower$/m)
   assert.match(text, /^p90 .*%$/m)
   assert.equal(text.match(/slower/g)!.length, 2)
-  assert.match(text, /^slower: B takes \+4\.\d+ % time/m)
+  assert.match(text, /^slower: B takes 4\.\d+ % more time \(95 %: [34]\.\d+ % to 4\.\d+ % more; p/m)
   assert.match(text, /^A loaded a second time: /m)
   assert.match(text, /^Outputs: up to 2\.00 quantization steps apart, SQNR 31\.4 dB, same class on 100\.0 %/m)
   assert.match(text, /^BROKEN +latency\.p50 > \+3% +/m)

@@ -131,7 +131,7 @@ export function judge(
   if (differs(change) && Math.abs(estimate) > floor)
     return {
       verdict: estimate > 0 ? 'slower' : 'faster',
-      reason: `B takes ${signed(estimate)} time (95 %: ${range(interval)}${written(change)}, ${blocks} blocks).`,
+      reason: `B takes ${percent(Math.abs(estimate))} ${moreOrLess(estimate)} time (95 %: ${sizes(interval)}${written(change)}, ${blocks} blocks).`,
     }
   if (interval.low >= -band && interval.high <= band)
     return {
@@ -151,6 +151,16 @@ function undecided(change: Change, band: number, floor: number): string {
 
 function written({ pValue }: Change): string {
   return pValue === null ? '' : `; p = ${pValue.toPrecision(2)}`
+}
+
+function moreOrLess(share: number): string {
+  return share < 0 ? 'less' : 'more'
+}
+
+/** Of an interval without zero: both ends in the direction that the sentence has named, the smaller one first. */
+function sizes({ low, high }: { low: number; high: number }): string {
+  const [near, far] = [Math.abs(low), Math.abs(high)].toSorted((a, b) => a - b)
+  return `${percent(near!)} to ${percent(far!)} ${moreOrLess(low)}`
 }
 
 function range({ low, high }: { low: number; high: number }): string {

@@ -51,6 +51,25 @@ describe('the verdict of a comparison', () => {
     )
   }
 
+  test('a difference is said in words, its interval in the same direction with the smaller end first', () => {
+    const said = (level: number) =>
+      compareLatency({
+        a: figures(5e6, 0.002, 12, 1),
+        b: figures(level, 0.002, 12, 2),
+        control: figures(5e6, 0.002, 12, 3),
+      }).reason
+    assert.match(
+      said(4.5e6),
+      /^B takes (9\.9\d|10\.\d) % less time \(95 %: (9|10)\.\d+ % to 10\.\d % less; p = /,
+    )
+    assert.match(
+      said(5.5e6),
+      /^B takes (9\.9\d|10\.\d) % more time \(95 %: (9|10)\.\d+ % to 10\.\d % more; p = /,
+    )
+    const [, near, far] = /95 %: ([\d.]+) % to ([\d.]+) % less/.exec(said(4.5e6))!
+    assert.ok(Number(near) < Number(far))
+  })
+
   test('a device that tells two loads of one network apart judges nothing', () => {
     const { verdict, reason } = compareLatency({
       a: figures(5e6, 0.002, 12, 1),
