@@ -59,10 +59,20 @@ export async function outputOf(graph: Graph, data?: Float32Array): Promise<Float
   const random = seededGenerator(8)
   const { shape } = graph.values.get('x')!.type
   const values = data ?? Float32Array.from({ length: elementCount(shape) }, () => random.normal())
+  return (await outputsOf(graph, [values]))[0]!
+}
+
+/** The same for several. */
+export async function outputsOf(graph: Graph, inputs: readonly Float32Array[]): Promise<Float32Array[]> {
+  const { shape } = graph.values.get('x')!.type
   const evaluator = await executeGraph(graph)
   try {
-    const feeds = new Map<string, Tensor>([['x', { dtype: 'float32', shape, data: values }]])
-    return (await evaluator.run(feeds)).get(graph.outputs[0]!)!.data as Float32Array
+    const outputs: Float32Array[] = []
+    for (const data of inputs) {
+      const feeds = new Map<string, Tensor>([['x', { dtype: 'float32', shape, data }]])
+      outputs.push((await evaluator.run(feeds)).get(graph.outputs[0]!)!.data as Float32Array)
+    }
+    return outputs
   } finally {
     await evaluator.close()
   }
