@@ -14,6 +14,8 @@ export interface ChannelChoices {
   readonly multiple?: number | undefined
   /** Share of each layer's channels that stays whatever its worth; 0.1 by default. */
   readonly leastShare?: number | undefined
+  /** False where importance is chance: each channel is then as likely to go as any other. True by default. */
+  readonly bySavings?: boolean | undefined
 }
 
 const coarseSteps = [8, 4, 2]
@@ -30,10 +32,10 @@ export function chooseChannels(
   { graph }: ChannelMap,
   importance: Importance,
   budget: ChannelBudget,
-  { multiple, leastShare = 0.1 }: ChannelChoices = {},
+  { multiple, leastShare = 0.1, bySavings = true }: ChannelChoices = {},
 ): ChannelChoice {
   const chooseBy = (step: number) =>
-    choose(graph, importance, budget, { multiple: step, maxPerLayer: 1 - leastShare })
+    choose(graph, importance, budget, { multiple: step, maxPerLayer: 1 - leastShare, bySavings })
   if (multiple === undefined)
     for (const step of coarseSteps) {
       const choice = chooseBy(step)

@@ -85,7 +85,7 @@ const channelsMethod: Method = async (stage, context) => {
         macs: left(budget.macs, whole.macs, now.macs),
         weights: left(budget.weights, whole.weights, now.weights),
       },
-      { multiple },
+      { multiple, bySavings: how !== 'random' },
     )
     // chance is what a choice must beat: nothing helps it
     graph =

@@ -4,7 +4,7 @@ import { EdgewrightError } from '../../../src/error.ts'
 import type { Graph } from '../../../src/graph/types.ts'
 import { channelMap } from '../../../src/train/prune/channel-map.ts'
 import { chooseChannels } from '../../../src/train/prune/choose-channels.ts'
-import { weightImportance } from '../../../src/train/prune/importance.ts'
+import { randomImportance, weightImportance } from '../../../src/train/prune/importance.ts'
 import { SmallGraph } from '../../targets/small-graphs.ts'
 
 /** A chain of convolutions as wide as asked for, and four scores. */
@@ -48,4 +48,23 @@ test('a budget that nothing reaches is refused by what can be reached', () => {
     (error: unknown) =>
       error instanceof EdgewrightError && error.code === 'CONFIG_INVALID' && /%/.test(error.saw ?? ''),
   )
+})
+
+test('chance takes each channel alike, whatever it saves', () => {
+  // the first layer's channels save by far the most
+  const graph = chain(16, 64, 16)
+  const map = channelMap(graph)
+  const lost = new Map<string, number>()
+  for (let seed = 0; seed < 20; seed++) {
+    const choice = chooseChannels(
+      map,
+      randomImportance(map, seed),
+      { macs: 0.5 },
+      { multiple: 1, bySavings: false },
+    )
+    for (const { layer, removed, channels } of choice.layers)
+      lost.set(layer, (lost.get(layer) ?? 0) + removed / channels / 20)
+  }
+  const shares = [...lost.values()]
+  assert.ok(Math.max(...shares) - Math.min(...shares) < 0.12, `${shares}`)
 })

@@ -15,6 +15,8 @@ export interface ChannelChoiceOptions {
   readonly multiple?: number
   /** Share of a layer's channels that may go at most; 0.9 by default. */
   readonly maxPerLayer?: number
+  /** Importance counts per multiply-add (or weight) saved, the default; else alone, so that chance takes each channel alike. */
+  readonly bySavings?: boolean
 }
 
 export interface ChannelChoice {
@@ -39,7 +41,7 @@ export function chooseChannels(
   graph: Graph,
   importance: ChannelImportance,
   budget: ChannelBudget,
-  { multiple = 1, maxPerLayer = 0.9 }: ChannelChoiceOptions = {},
+  { multiple = 1, maxPerLayer = 0.9, bySavings = true }: ChannelChoiceOptions = {},
 ): ChannelChoice {
   const structure = channelStructure(graph)
   const groups = groupsOf(structure)
@@ -54,6 +56,7 @@ export function chooseChannels(
     queues: queuesOf(groups, importance, cost),
     multiple,
     maxPerLayer,
+    bySavings,
   }
   const removed = new Set<number>()
   while (choosing.isOver('macs') || choosing.isOver('weights')) {
@@ -84,7 +87,7 @@ interface Choosing extends Required<ChannelChoiceOptions> {
 
 /** What is least important for what it saves, with the queue that it is at the head of; null where nothing may go. */
 function nextBundle(choosing: Choosing) {
-  const { cost, importance, isOver, layers, queues, multiple, maxPerLayer } = choosing
+  const { cost, importance, isOver, layers, queues, multiple, maxPerLayer, bySavings } = choosing
   let best: { queue: ChannelGroup[]; bundle: readonly ChannelGroup[]; score: number } | null = null
   for (const queue of queues) {
     if (queue.length === 0) continue
@@ -96,7 +99,8 @@ function nextBundle(choosing: Choosing) {
       (isOver('macs') ? saved.macs / cost.total.macs : 0) +
       (isOver('weights') ? saved.weights / cost.total.weights : 0)
     if (!(gain > 0) || !cost.canLose(idsOf(bundle))) continue
-    const score = bundle.reduce((sum, { id }) => sum + (importance.get(id) ?? 0), 0) / gain
+    const worth = bundle.reduce((sum, { id }) => sum + (importance.get(id) ?? 0), 0)
+    const score = worth / (bySavings ? gain : bundle.length)
     if (!best || score < best.score) best = { queue, bundle, score }
   }
   return best
