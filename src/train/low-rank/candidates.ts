@@ -1,6 +1,6 @@
 import type { FactorLayer } from './layers.ts'
 import type { OutputMoments } from './moments.ts'
-import { errorsOf, outerGram, projected, type Subspace, subspaceOf } from './subspace.ts'
+import { errorsOf, outerGram, projected, type Subspace, subspaceOf, traceOf } from './subspace.ts'
 
 /**
  * Ways to write a layer as a product of smaller ones:
@@ -34,29 +34,101 @@ export interface Candidate {
   readonly options: readonly Option[]
 }
 
+/** Symmetric matrices whose strongest directions are to be found. */
+export interface Grams {
+  readonly output: Gram
+  readonly input: Gram | null
+  readonly spatial: Gram | null
+}
+
+export interface Gram {
+  readonly matrix: Float64Array
+  readonly size: number
+  /** Directions beyond these would save nothing. */
+  readonly useful: number
+  /** What the values of the directions are of, where the matrix holds more than that. */
+  readonly seen: Float64Array | null
+}
+
 /** @param moments of the layer's output; without them its weights stand for the output */
-export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): Candidate {
+export function gramsOf(layer: FactorLayer, moments: OutputMoments | null): Grams {
+  const { outputs, inputs, kernel } = layer
+  const columns = layer.weights / outputs
+  const useful = Math.min(outputs, columns, Math.ceil((outputs * columns) / (outputs + columns)))
+  const gram = (rows: Float64Array, size: number, most: number): Gram => ({
+    matrix: outerGram(rows, size),
+    size,
+    useful: Math.min(size, most),
+    seen: null,
+  })
+  const [height, width] = kernel
+  const spatial = kernel.length === 2 && height! > 1 && width! > 1
+  return {
+    output: { ...outputGram(layer, moments), size: outputs, useful },
+    input: kernel.some((size) => size > 1) ? gram(byInput(layer), inputs, inputs) : null,
+    spatial: spatial
+      ? gram(
+          byRows(layer),
+          inputs * height!,
+          Math.ceil(layer.weights / (inputs * height! + width! * outputs)),
+        )
+      : null,
+  }
+}
+
+export interface Spaces {
+  readonly output: Subspace
+  readonly input: Subspace | null
+  readonly spatial: Subspace | null
+}
+
+/** All directions of each, exactly. */
+export function spacesOf({ output, input, spatial }: Grams): Spaces {
+  return { output: spaceOf(output), input: input && spaceOf(input), spatial: spatial && spaceOf(spatial) }
+}
+
+/** All directions of one. */
+export function spaceOf({ matrix, size, seen }: Gram): Subspace {
+  const space = subspaceOf(matrix, size)
+  return seen ? valuesOf(space, seen, projected(space, size, seen)) : space
+}
+
+/** The same directions with what they hold of another matrix. @param turned directions · matrix */
+export function valuesOf(space: Subspace, matrix: Float64Array, turned: Float64Array): Subspace {
+  const { size, directions } = space
+  const values = Float64Array.from(space.values, (_, r) => {
+    let sum = 0
+    for (let i = r * size; i < (r + 1) * size; i++) sum += turned[i]! * directions[i]!
+    return Math.max(0, sum)
+  })
+  return { ...space, values, total: traceOf(matrix, size) }
+}
+
+/** @param spaces of `gramsOf`; without them all directions are found here, which takes seconds from some 500 outputs on */
+export function candidateOf(
+  layer: FactorLayer,
+  moments: OutputMoments | null,
+  spaces: Spaces = spacesOf(gramsOf(layer, moments)),
+): Candidate {
   const { outputs, inputs, kernel, weights, positions } = layer
   const taps = kernel.reduce((product, size) => product * size, 1)
-  const outputSpace = outputSpaceOf(layer, moments)
+  const outputSpace = spaces.output
   const options: Option[] = []
   const add = (factors: Factors, cost: number, macs: number, error: number) => {
     if (cost < weights) options.push({ factors, weights: cost, macs, error })
   }
   const outputErrors = errorsOf(outputSpace)
-  for (let rank = 1; rank < outputs; rank++) {
+  for (let rank = 1; rank < Math.min(outputs, outputErrors.length); rank++) {
     const cost = rank * (inputs * taps + outputs)
     add({ method: 'output', rank }, cost, cost * positions, outputErrors[rank]!)
   }
-  let inputSpace: Subspace | null = null
-  let spatialSpace: Subspace | null = null
-  if (taps > 1) {
-    inputSpace = subspaceOf(outerGram(byInput(layer), inputs), inputs)
+  const { input: inputSpace, spatial: spatialSpace } = spaces
+  if (inputSpace) {
     const inputErrors = errorsOf(inputSpace)
     // the first stands before stride and padding
     const readPositions = layer.extent!.read.reduce((product, size) => product * size, batchOf(layer))
-    for (const inputRank of ranks(inputs))
-      for (const rank of ranks(outputs)) {
+    for (const inputRank of ranks(Math.min(inputs, inputErrors.length)))
+      for (const rank of ranks(Math.min(outputs, outputErrors.length))) {
         const cost = inputs * inputRank + inputRank * taps * rank + rank * outputs
         const macs =
           inputs * inputRank * readPositions + (inputRank * taps * rank + rank * outputs) * positions
@@ -64,14 +136,13 @@ export function candidateOf(layer: FactorLayer, moments: OutputMoments | null): 
         add({ method: 'tucker', rank, inputRank }, cost, macs, error)
       }
   }
-  if (kernel.length === 2 && kernel[0]! > 1 && kernel[1]! > 1) {
+  if (spatialSpace) {
     const [height, width] = kernel as [number, number]
     const size = inputs * height
-    spatialSpace = subspaceOf(outerGram(byRows(layer), size), size)
     const errors = errorsOf(spatialSpace)
     // rows as the layer makes them, columns as it reads them
     const between = batchOf(layer) * layer.extent!.made[0]! * layer.extent!.read[1]!
-    for (let rank = 1; rank < size; rank++) {
+    for (let rank = 1; rank < Math.min(size, errors.length); rank++) {
       const [first, second] = [rank * size, rank * width * outputs]
       add({ method: 'spatial', rank }, first + second, first * between + second * positions, errors[rank]!)
     }
@@ -89,39 +160,22 @@ const manySamples = 16
  * without a preferred direction is added: fewer samples than outputs leave directions out that others will have. The
  * values of the directions stay those of the samples.
  */
-function outputSpaceOf({ matrix, outputs, takesBias }: FactorLayer, moments: OutputMoments | null): Subspace {
-  if (!moments?.covariance.every(Number.isFinite)) return subspaceOf(outerGram(matrix, outputs), outputs)
+function outputGram(
+  { matrix, outputs, takesBias }: FactorLayer,
+  moments: OutputMoments | null,
+): Pick<Gram, 'matrix' | 'seen'> {
+  if (!moments?.covariance.every(Number.isFinite)) return { matrix: outerGram(matrix, outputs), seen: null }
   const { covariance, mean, count } = moments
   const seen = takesBias
     ? covariance
     : covariance.map((value, i) => value + mean[Math.floor(i / outputs)]! * mean[i % outputs]!)
-  if (count >= manySamples * outputs) return subspaceOf(seen, outputs)
+  if (count >= manySamples * outputs) return { matrix: seen, seen: null }
   const weights = outerGram(matrix, outputs)
-  const size = trace(weights, outputs)
-  if (size === 0) return subspaceOf(seen, outputs)
+  const size = traceOf(weights, outputs)
+  if (size === 0) return { matrix: seen, seen: null }
   const share = weightsShare * Math.min(1, outputs / Math.max(1, count))
-  const factor = (share * trace(seen, outputs)) / size
-  const space = subspaceOf(
-    seen.map((value, i) => (1 - share) * value + factor * weights[i]!),
-    outputs,
-  )
-  return { ...space, values: variancesAlong(space, seen) }
-}
-
-function variancesAlong(space: Subspace, covariance: Float64Array): Float64Array {
-  const { size, directions } = space
-  const turned = projected(space, size, covariance)
-  return Float64Array.from({ length: size }, (_, r) => {
-    let sum = 0
-    for (let i = r * size; i < (r + 1) * size; i++) sum += turned[i]! * directions[i]!
-    return Math.max(0, sum)
-  })
-}
-
-function trace(matrix: Float64Array, size: number): number {
-  let sum = 0
-  for (let i = 0; i < size; i++) sum += matrix[i * size + i]!
-  return sum
+  const factor = (share * traceOf(seen, outputs)) / size
+  return { matrix: seen.map((value, i) => (1 - share) * value + factor * weights[i]!), seen }
 }
 
 /** Not each of them: a layer would have thousands of pairs. */

@@ -6,7 +6,9 @@ export interface Subspace {
   readonly size: number
   /** What each holds of the whole; not negative. */
   readonly values: Float64Array
-  /** Row i is the direction of `values[i]`: size × size, row by row. */
+  /** What all hold, also those that are not known. */
+  readonly total: number
+  /** Row i is the direction of `values[i]`: as many as values × size, row by row. */
   readonly directions: Float64Array
 }
 
@@ -23,19 +25,29 @@ export function subspaceOf(matrix: ArrayLike<number>, size: number): Subspace {
   order.forEach((index, row) => {
     for (let i = 0; i < size; i++) directions[row * size + i] = vectors.get(i, index)
   })
-  return { size, values, directions }
+  return { size, values, total: values.reduce((sum, value) => sum + value, 0), directions }
 }
 
-/** What is lost of the whole where only the strongest directions stay: by rank from 0 to the size, relative, as a norm. */
-export function errorsOf({ values }: Subspace): Float64Array {
-  const total = values.reduce((sum, value) => sum + value, 0)
+/** What is lost of the whole where only the strongest directions stay: by rank from 0 on, relative, as a norm. */
+export function errorsOf({ values, total }: Subspace): Float64Array {
   const errors = new Float64Array(values.length + 1)
-  let rest = 0
+  let rest = Math.max(
+    0,
+    values.reduce((left, value) => left - value, total),
+  )
+  // all directions leave nothing: what is left then is rounding
+  if (rest < 1e-12 * total) rest = 0
   for (let rank = values.length; rank >= 0; rank--) {
     errors[rank] = total === 0 ? 0 : Math.sqrt(rest / total)
     rest += values[rank - 1] ?? 0
   }
   return errors
+}
+
+export function traceOf(matrix: Float64Array, size: number): number {
+  let sum = 0
+  for (let i = 0; i < size; i++) sum += matrix[i * size + i]!
+  return sum
 }
 
 /** A · Aᵀ of a matrix of `rows` rows, row by row. */

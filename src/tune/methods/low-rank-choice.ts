@@ -4,9 +4,10 @@ import { samplesOf, type SamplePart } from '../../compile/samples.ts'
 import { GraphEditor } from '../../graph/edit.ts'
 import type { Graph } from '../../graph/types.ts'
 import { type Progress, throwIfAborted } from '../../progress.ts'
-import { type Candidate, candidateOf } from '../../train/low-rank/candidates.ts'
+import { type Candidate, candidateOf, gramsOf } from '../../train/low-rank/candidates.ts'
 import type { ChosenRanks } from '../../train/low-rank/choose-ranks.ts'
 import { factorize } from '../../train/low-rank/factorize.ts'
+import { leadingSpaces, openProducts } from '../../train/low-rank/large-subspace.ts'
 import type { FactorLayer } from '../../train/low-rank/layers.ts'
 import { MomentSums, type OutputMoments } from '../../train/low-rank/moments.ts'
 
@@ -37,19 +38,26 @@ export async function layerMoments(
   return new Map(layers.map(({ node }, index) => [node.name, sums[index]!.result()]))
 }
 
-/** The ways to factor each layer; one of a thousand outputs takes seconds. */
+/** The ways to factor each layer. */
 export async function candidatesOf(
   layers: readonly FactorLayer[],
   moments: ReadonlyMap<string, OutputMoments>,
   progress: Progress,
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = []
-  for (const layer of layers) {
-    candidates.push(candidateOf(layer, moments.get(layer.node.name) ?? null))
-    progress.tick(candidates.length, layers.length, 'layers')
-    // else no signal would be seen until all is done
-    await setImmediate()
-    throwIfAborted(progress.signal)
+  const products = openProducts()
+  try {
+    for (const layer of layers) {
+      const known = moments.get(layer.node.name) ?? null
+      const spaces = await leadingSpaces(gramsOf(layer, known), products)
+      candidates.push(candidateOf(layer, known, spaces))
+      progress.tick(candidates.length, layers.length, 'layers')
+      // else no signal would be seen until all is done
+      await setImmediate()
+      throwIfAborted(progress.signal)
+    }
+  } finally {
+    await products.close()
   }
   return candidates
 }
