@@ -47,7 +47,10 @@ export const lowRankMethod: Method = async (stage, context) => {
   })
   const batchNorm = request.training?.batchNorm ?? 'frozen'
   const common = { ...stage, name: 'low-rank', options: { ...options, batchNorm, budget } }
-  const left = whole.length > 0 ? [`${whole.length} layers stay whole: ${reasonsOf(whole)}.`] : []
+  const left =
+    whole.length > 0
+      ? [`${whole.length} ${whole.length === 1 ? 'layer stays' : 'layers stay'} whole: ${reasonsOf(whole)}.`]
+      : []
   if (chosen.size === 0) {
     const notes = ['The budget leaves all layers whole: nothing was changed.', ...left]
     return { ...common, epochs: [], layers: [], notes }
@@ -137,7 +140,7 @@ function touched(chosen: ChosenRanks): string[] {
   const weights = sum(({ option }) => option.weights) / sum(({ candidate }) => candidate.layer.weights)
   const macs = sum(({ option }) => option.macs) / sum(({ candidate }) => candidate.layer.macs)
   return [
-    `${all.length} layers in factors: ${(100 * weights).toFixed(1)} % of their weights and ${(100 * macs).toFixed(1)} % of their multiply-adds are left.`,
+    `${all.length} ${all.length === 1 ? 'layer' : 'layers'} in factors: ${(100 * weights).toFixed(1)} % of their weights and ${(100 * macs).toFixed(1)} % of their multiply-adds are left.`,
   ]
 }
 
