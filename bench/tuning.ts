@@ -60,7 +60,7 @@ const experiments = {
         },
         'bench',
       ),
-      training: { epochs, learningRate, batchSize: 16 },
+      training: { epochs, learningRate, threads },
     })
     wonBack(report, 'int8, PTQ', 'int8, QAT')
   },
@@ -73,7 +73,7 @@ const experiments = {
       target: 'litert',
       qat: { weightBits: 4 },
       recipe: parseRecipe({ preset: 'fast' }, 'bench'),
-      training: { epochs, learningRate },
+      training: { epochs, learningRate, threads },
     })
     wonBack(report, '4-bit weights, PTQ (simulated)', '4-bit weights, QAT (simulated)')
   },

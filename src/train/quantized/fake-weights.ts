@@ -75,6 +75,11 @@ export function fakeLayer(b: GraphBuilder, layer: FakeLayer): FakeOperands {
   return { weights: made, bias: straight }
 }
 
+/** What rounds to the largest integer: a scale may stay that much above its largest weight, which is stored as its end. */
+export function leastOfLimit(limit: number): number {
+  return limit - 0.499
+}
+
 function weightScale(
   b: GraphBuilder,
   { numerics, weights, bias, inputScale, limitScale }: FakeLayer,
@@ -83,7 +88,8 @@ function weightScale(
   const axes = shape.map((_, axis) => axis).filter((axis) => axis !== numerics.axis)
   const largest = b.reduce('Max', b.unary('Abs', weights), axes, true)
   const zero = b.compare('Equal', largest, b.scalar(0))
-  const free = b.where(zero, b.scalar(1), b.div(largest, b.scalar(numerics.limit)))
+  const end = limitScale === null ? numerics.limit : leastOfLimit(numerics.limit)
+  const free = b.where(zero, b.scalar(1), b.div(largest, b.scalar(end)))
   const fits =
     bias !== null && numerics.biasFits32 ? biasFloor(b, bias, inputScale, shape, numerics.axis) : null
   const floor = b.scalar(scaleFloor)

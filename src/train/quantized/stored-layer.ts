@@ -2,6 +2,7 @@ import { tensorOf } from '../../graph/constant.ts'
 import type { Constant } from '../../graph/types.ts'
 import { roundHalfToEven, scaleFloor } from '../../quantize/affine.ts'
 import { elementCount } from '../../tensor.ts'
+import { leastOfLimit } from './fake-weights.ts'
 import type { LayerNumerics } from './layers.ts'
 import { onScaleGrid } from './scale-parameters.ts'
 
@@ -40,7 +41,8 @@ export function storedLayer(
   // a scale that a floor decides, not a weight, comes again of the weights as they are
   const floored = new Uint8Array(count)
   const scales = largest.map((magnitude, channel) => {
-    const free = magnitude === 0 ? 1 : Math.fround(magnitude / limit)
+    const free =
+      magnitude === 0 ? 1 : Math.fround(magnitude / Math.fround(limits ? leastOfLimit(limit) : limit))
     const least = Math.max(scaleFloor, biasFloor(offsets, numerics, inputScale, channel))
     const most = onScaleGrid(Math.max(free, least), numerics.scaleGrid)
     if (free < least) floored[channel] = 1

@@ -41,8 +41,9 @@ export const qatMethod: Method = async (stage, context) => {
     learnFrom: 'teacher',
     temperature: 2,
   })
-  const { trial, typed: start } = await startingPoint(stage, context)
-  const graph = startingFrom(trial.graph, start.graph)
+  const start = await startingPoint(stage, context)
+  const { trial } = start
+  const graph = startingFrom(trial.graph, start.typed.graph)
   const target = targetOf(trial, context)
   const simulate = (batchSize: number, portable = false): Simulation =>
     simulateQuantization(
@@ -61,7 +62,8 @@ export const qatMethod: Method = async (stage, context) => {
         board.target.prepare(graph, ranges, { ...trialOptions(trial, board), ...plainRounding }),
     )
   const simulation = simulate(options.batchSize)
-  const { values, epochs, notes: kept } = await trainedToBest(simulation.network, options, context)
+  const { values, epochs, kept } = await trainedToBest(simulation.network, options, context)
+  const keptNotes = kept ? [keptNote(kept, context)] : []
   const closed = closeSimulation(simulation, values)
   const common = {
     ...stage,
@@ -76,13 +78,16 @@ export const qatMethod: Method = async (stage, context) => {
     const form = (of: NetworkValues) => withValues(one, of)
     return {
       ...common,
-      notes: [`Weights of ${weightBits} bits are simulated: no artifact computes so.`, ...kept],
+      notes: [`Weights of ${weightBits} bits are simulated: no artifact computes so.`, ...keptNotes],
       simulated: [
         { form: `${weightBits}-bit weights, PTQ (simulated)`, graph: form(initialValues(one)) },
         { form: `${weightBits}-bit weights, QAT (simulated)`, graph: form(values) },
       ],
     }
   }
+  // what a compile makes of its own is a little better than what training starts from
+  if (kept?.from === 'start')
+    return { ...common, graph: stage.graph, quantized: start.emitted, notes: keptNotes }
   const { typed, deviations } = reprepared(simulation, closed)
   for (const { where, trained, stored } of deviations)
     progress.warn({
@@ -96,7 +101,7 @@ export const qatMethod: Method = async (stage, context) => {
     deviations.length === 0
       ? 'The artifact stores the very integers and scales that training saw.'
       : `${deviations.length} values are stored otherwise than training saw.`,
-    ...kept,
+    ...keptNotes,
   ]
   const seen = () => withValues(simulate(1, true).network, values)
   return { ...common, quantized: emitted, seen, notes }
@@ -107,7 +112,7 @@ async function trainedToBest(network: Network, options: ResolvedTraining, contex
   const heldOut = await openHeldOut(network, options, context)
   try {
     const { values, epochs, kept } = await trainNetwork(network, 'qat', options, context, undefined, heldOut)
-    return { values, epochs, notes: kept ? [keptNote(kept, context)] : [] }
+    return { values, epochs, kept }
   } finally {
     await heldOut?.close()
   }
@@ -138,9 +143,9 @@ function keptNote({ from, before, after }: Kept, { samples, progress }: TuneCont
   return `Kept: ${what}, loss ${before.toPrecision(3)} → ${after.toPrecision(3)} on ${count}.`
 }
 
-/** In proportion to a step of the weights: some hundred steps of Adam take a weight one or two integers on. */
+/** Some hundred steps of Adam take a weight one or two integers on: tenfold at 4 bits, whose steps are 18 times as wide. */
 function rateOf(weightBits: number): number {
-  return (3e-5 * 127) / (2 ** (weightBits - 1) - 1)
+  return 3e-5 * 10 ** ((8 - weightBits) / 4)
 }
 
 /** To the nearest, no more and no less than training computes. */

@@ -175,6 +175,29 @@ test('layers kept in float stay real in training; where all do, there is nothing
   )
 })
 
+test('a scale that is kept stays as long as some weight rounds to its end, and only then', async () => {
+  const simulation = await simulationFor('litert', { weightScales: 'frozen' })
+  const [{ node } = { node: '' }] = simulation.layers
+  const name = simulation.graph.nodes.find((one) => one.name === node)!.inputs[1]!
+  const scaledBy = (factor: number) => {
+    const values = new Map(initialValues(simulation.network))
+    values.set(
+      name,
+      values.get(name)!.map((w) => w * factor),
+    )
+    const closed = closeSimulation(simulation, values)
+    assert.deepEqual(reprepared(simulation, closed).deviations, [])
+    return closed.layers.get(node)!.scales
+  }
+  const [whole, nearly, half] = [scaledBy(1), scaledBy(0.998), scaledBy(0.5)]
+  const { start } = simulation.weightScales.get(node)!
+  whole.forEach((scale, channel) => {
+    assert.ok(Math.abs(scale / start[channel]! - 1) < 1e-6)
+    assert.ok(Math.abs(nearly[channel]! / scale - 1) < 1e-6)
+    assert.ok(half[channel]! < 0.8 * scale)
+  })
+})
+
 test('scales of 16 bits are not learned: there is nothing to gain by them', async () => {
   const wide = { ...options, scheme: 'int16x8', io: 'float' } as const
   const { graph, ranges, quantization } = await tailoredFor(subject, targetNamed('litert'), wide)
