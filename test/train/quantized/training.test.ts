@@ -177,25 +177,27 @@ test('layers kept in float stay real in training; where all do, there is nothing
 
 test('a scale that is kept stays as long as some weight rounds to its end, and only then', async () => {
   const simulation = await simulationFor('litert', { weightScales: 'frozen' })
-  const [{ node } = { node: '' }] = simulation.layers
-  const name = simulation.graph.nodes.find((one) => one.name === node)!.inputs[1]!
-  const scaledBy = (factor: number) => {
+  const [layer] = simulation.layers
+  const name = simulation.graph.nodes.find((one) => one.name === layer!.node)!.inputs[1]!
+  const { start } = simulation.weightScales.get(layer!.node)!
+  /** Each channel's first weight that many steps from 0, the others nearer. */
+  const scalesOf = (steps: number) => {
     const values = new Map(initialValues(simulation.network))
+    const inner = values.get(name)!.length / start.length
     values.set(
       name,
-      values.get(name)!.map((w) => w * factor),
+      values
+        .get(name)!
+        .map((_, i) => (i % inner === 0 ? steps : (i % 50) - 25) * start[Math.floor(i / inner)]!),
     )
     const closed = closeSimulation(simulation, values)
     assert.deepEqual(reprepared(simulation, closed).deviations, [])
-    return closed.layers.get(node)!.scales
+    return closed.layers.get(layer!.node)!.scales.map((scale, channel) => scale / start[channel]!)
   }
-  const [whole, nearly, half] = [scaledBy(1), scaledBy(0.998), scaledBy(0.5)]
-  const { start } = simulation.weightScales.get(node)!
-  whole.forEach((scale, channel) => {
-    assert.ok(Math.abs(scale / start[channel]! - 1) < 1e-6)
-    assert.ok(Math.abs(nearly[channel]! / scale - 1) < 1e-6)
-    assert.ok(half[channel]! < 0.8 * scale)
-  })
+  for (const steps of [140, 127, 126.6])
+    assert.ok(scalesOf(steps).every((share) => Math.abs(share - 1) < 1e-6))
+  assert.ok(scalesOf(126).every((share) => share < 0.9999 && share > 0.99))
+  assert.ok(scalesOf(60).every((share) => share < 0.5))
 })
 
 test('scales of 16 bits are not learned: there is nothing to gain by them', async () => {
