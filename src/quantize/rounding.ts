@@ -205,8 +205,9 @@ class Descent {
     return this.#within(i, next) === next
   }
 
-  /** Less than two steps from the weight, and storable. */
+  /** Less than two steps from the weight, and storable. What pruning made zero stays zero. */
   #within(i: number, integer: number): number {
+    if (this.#channel.weights[i] === 0) return 0
     const exact = this.#channel.weights[i]! / this.#channel.scale
     const near = Math.min(Math.ceil(exact) + 1, Math.max(Math.floor(exact) - 1, integer))
     return Math.min(this.#limit, Math.max(-this.#limit, near))

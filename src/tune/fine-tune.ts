@@ -10,10 +10,11 @@ import { closeNetwork } from '../train/close-network.ts'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts'
 import { datasetBatches } from '../train/dataset-batches.ts'
 import { crossEntropy, distillLogits, logitsOf, type Loss, matchValue, weighted } from '../train/losses.ts'
-import type { Network, NetworkValues } from '../train/network.ts'
+import { initialValues, type Network, type NetworkValues } from '../train/network.ts'
 import { openNetwork } from '../train/open-network.ts'
 import { adam, sgd } from '../train/optimizers.ts'
 import { buildProgram } from '../train/program.ts'
+import { maskable, type Masks, zeroMasks } from '../train/prune/masks.ts'
 import { parseSchedule } from '../train/schedules.ts'
 import { type EpochReport, train, type TrainingState } from '../train/train.ts'
 import type { TuneContext } from './context.ts'
@@ -69,6 +70,7 @@ export function resolveTraining(context: TuneContext, defaults: TrainingDefaults
  * Trains an opened network on the samples of a tuning, towards the teacher's outputs, the labels, or both.
  *
  * @param name of the step, for progress and checkpoint
+ * @param masks by name of a parameter; by default zeros that pruning left stay zeros
  * @param heldOut what loses least on it is kept: the start, an epoch, or the mean of the later ones; else the last step
  * @throws DATA_LABELS where labels are asked for and there are none, and what `train` throws
  */
@@ -77,7 +79,7 @@ export async function trainNetwork(
   name: string,
   options: ResolvedTraining,
   context: TuneContext,
-  masks?: ReadonlyMap<string, Float32Array>,
+  masks: Masks = zeroMasks(maskable(network.parameters, initialValues(network))),
   heldOut: Pick<HeldOut, 'loss'> | null = null,
 ): Promise<FineTuned> {
   const { dataset, indices, cache } = context.training
@@ -87,7 +89,7 @@ export async function trainNetwork(
     loss: weighted(lessons.terms),
     optimizer: options.optimizer === 'sgd' ? sgd(options) : adam(options),
     clipNorm: 10,
-    ...(masks && { masked: [...masks.keys()] }),
+    masked: [...masks.keys()],
   })
   const batches = datasetBatches(dataset, indices, {
     batchSize: network.batchSize,
@@ -117,7 +119,7 @@ export async function trainNetwork(
         learningRate: options.learningRate,
         schedule: parseSchedule(options.schedule),
         threads: options.threads,
-        ...(masks && { masks }),
+        masks,
         ...resume,
         ...(best && { onEpoch: ({ epoch }, values) => best.seen(epoch, values) }),
         checkpoint: {
@@ -276,16 +278,15 @@ async function digestOf(
   return sha256(JSON.stringify([initial, options, data, (teacher ?? original.source).sha256]))
 }
 
-/** `trainNetwork` on a float graph as it was read. @param masks by name of a parameter */
+/** `trainNetwork` on a float graph as it was read. */
 export async function trainGraph(
   graph: Graph,
   name: string,
   options: ResolvedTraining,
   batchNorm: 'train' | 'frozen',
   context: TuneContext,
-  masks?: ReadonlyMap<string, Float32Array>,
 ): Promise<{ readonly graph: Graph; readonly epochs: readonly EpochReport[] }> {
   const network = openNetwork(graph, { batchSize: options.batchSize, batchNorm })
-  const { values, epochs } = await trainNetwork(network, name, options, context, masks)
+  const { values, epochs } = await trainNetwork(network, name, options, context)
   return { graph: closeNetwork(graph, network, values), epochs }
 }

@@ -141,6 +141,23 @@ export function structuredMasks(
   )
 }
 
+/**
+ * Holds the zeros that pruning left: of kernels with a share of exact zeros that training alone does not make. A kernel
+ * that is all zeros was begun so, and trains.
+ */
+export function zeroMasks(weights: readonly MaskedWeights[]): Masks {
+  return new Map(
+    weights.flatMap(({ name, values }) => {
+      const mask = values.map((value) => (value === 0 ? 0 : 1))
+      const share = zerosIn(mask) / mask.length
+      return share >= leastHeld && share < 1 ? [[name, mask] as const] : []
+    }),
+  )
+}
+
+/** Below it zeros may be chance: of few weights, or of float16. */
+const leastHeld = 0.01
+
 /** Share of zeros over all weights that are masked. */
 export function sparsityOf(masks: Masks): number {
   const all = [...masks.values()]

@@ -79,11 +79,12 @@ function masked(values: Float32Array, mask: Float32Array | undefined): Float32Ar
 }
 
 /** Along which axis of its weights a layer adds up. */
-function inputAxisOf(graph: Graph): (name: string) => number {
-  const readers = new Map(graph.nodes.map((node) => [node.inputs[1], node]))
+function inputAxisOf({ nodes, values }: Graph): (name: string) => number {
+  const readers = new Map(nodes.map((node) => [node.inputs[1], node]))
   return (name) => {
     const op = readers.get(name)?.op
     if (op?.kind === 'Gemm') return op.transB ? 1 : 0
-    return op?.kind === 'MatMul' ? 0 : 1
+    if (op?.kind === 'MatMul') return values.get(name)!.type.shape.length - 2
+    return op?.kind === 'ConvTranspose' ? 0 : 1
   }
 }
