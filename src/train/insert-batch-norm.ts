@@ -1,5 +1,5 @@
-import { float32Constant } from '../graph/constant.ts'
-import type { Graph, Node, Value } from '../graph/types.ts'
+import { float32Constant, numbersOf } from '../graph/constant.ts'
+import type { Constant, Graph, Node, Value } from '../graph/types.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** What a channel comes to over data. */
@@ -39,6 +39,31 @@ export function normalizable(graph: Graph): Normalizable[] {
     )
     return positions > 1 ? [{ name: name!, axis }] : []
   })
+}
+
+/**
+ * For each output channel, what makes its kernel as large as He et al. 2015 begin with (a norm of √2). Before batch norm
+ * the size of a kernel is free, and how far a step of training turns it depends on it.
+ */
+function toSizeOfHe(kernel: Constant): Float64Array {
+  const numbers = numbersOf(kernel)
+  const channels = kernel.shape[0]!
+  const width = numbers.length / channels
+  return Float64Array.from({ length: channels }, (_, channel) => {
+    const row = numbers.slice(channel * width, (channel + 1) * width)
+    const norm = Math.sqrt(row.reduce((sum, weight) => sum + weight * weight, 0))
+    return norm > 1e-12 ? Math.SQRT2 / norm : 1
+  })
+}
+
+/** The first axis goes with the factors. */
+function scaled(constant: Constant, factors: Float64Array): Constant {
+  const numbers = numbersOf(constant)
+  const width = numbers.length / factors.length
+  return float32Constant(
+    constant.shape,
+    numbers.map((value, index) => value * factors[Math.floor(index / width)]!),
+  )
 }
 
 function isOwn(graph: Graph, operand: string, readers: ReadonlyMap<string, number>): boolean {
@@ -113,19 +138,28 @@ export function insertBatchNorm(graph: Graph, moments: ReadonlyMap<string, Chann
     const known = moments.get(name!)
     if (node.op.kind !== 'Conv' || !places.has(name!) || !known) return [node]
     const raw = define(`${name}/before_batch_norm`, { type: values.get(name!)!.type, constant: null })
+    const factors = toSizeOfHe(values.get(node.inputs[1]!)!.constant!)
+    const operands = node.inputs.map((operand, input) => {
+      if (input === 0 || operand === null) return operand
+      const { type, constant } = values.get(operand)!
+      values.set(operand, { name: operand, type, constant: scaled(constant!, factors) })
+      return operand
+    })
+    const mean = known.mean.map((value, channel) => value * factors[channel]!)
+    const variance = known.variance.map((value, channel) => value * factors[channel]! ** 2)
     const label = `${node.name}/batch_norm`
     // with a variance of 0 the scale is √epsilon, and the network still computes the same
-    const scale = Float32Array.from(known.variance, (variance) => Math.sqrt(variance + epsilon))
+    const scale = variance.map((value, channel) => Math.sqrt(value + epsilon) / factors[channel]!)
     const inputs = [
       raw,
       vector(`${label}/scale`, scale),
       vector(`${label}/shift`, known.mean),
-      vector(`${label}/mean`, known.mean),
-      vector(`${label}/variance`, known.variance),
+      vector(`${label}/mean`, mean),
+      vector(`${label}/variance`, variance),
     ]
     const { layout } = node.op
     return [
-      { ...node, outputs: [raw] },
+      { ...node, inputs: operands, outputs: [raw] },
       {
         name: label,
         op: { kind: 'BatchNormalization', epsilon, layout },
