@@ -29,6 +29,8 @@ export interface EngineBuild {
   readonly dla: { readonly core: number; readonly allowGpuFallback: boolean } | null
   /** For the builder's scratch memory; null: the builder's own choice. */
   readonly workspaceMiB: number | null
+  /** The GPU has sparse tensor cores: from compute capability 8.0 on. */
+  readonly sparseTensorCores: boolean
 }
 
 export interface EngineRun {
@@ -99,6 +101,7 @@ export function buildCommand(trtexec: Trtexec, build: EngineBuild): string[] {
     if (typing.allow.includes('fp16')) wishes.push(['allowFp16'])
   }
   if (build.workspaceMiB !== null) wishes.push(['workspace', build.workspaceMiB])
+  if (build.sparseTensorCores) wishes.push(['sparsity'])
   if (dla) wishes.push(['dlaCore', dla.core])
   if (dla?.allowGpuFallback) wishes.push(['gpuFallback'])
   return spell(trtexec, wishes)

@@ -13,6 +13,7 @@ export type Wish =
   | 'stronglyTyped'
   | 'dlaCore'
   | 'gpuFallback'
+  | 'sparsity'
   | 'profilingVerbosity'
   | 'warmUp'
   | 'duration'
@@ -61,6 +62,8 @@ export const optionTable: readonly OptionRow[] = [
   { wish: 'stronglyTyped', option: null, since: [11, 0] },
   { wish: 'dlaCore', option: '--useDLACore=$', since: [8, 0] },
   { wish: 'gpuFallback', option: '--allowGPUFallback', since: [8, 0] },
+  // takes sparse kernels where weights have the pattern 2:4 already; `force` would make it
+  { wish: 'sparsity', option: '--sparsity=enable', since: [8, 0], dispensable: true },
   { wish: 'profilingVerbosity', option: null, since: [8, 0], until: [8, 1] },
   {
     wish: 'profilingVerbosity',

@@ -71,6 +71,7 @@ export async function provideEngine(
       typing,
       dla: wish.dla,
       workspaceMiB: null,
+      sparseTensorCores: Number(tensorRt.jetson?.computeCapability ?? 0) >= 8,
     })
   const key = engineKey(digest, tensorRt, commandFor('ENGINE', 'TIMINGS', 'MODEL'))
   const path = `${device.root}/engines/${key}`

@@ -96,7 +96,7 @@ function sparseTensorCores({ computeCapability }: ProfitBoard): Profit {
   return {
     profits: true,
     sentence:
-      'TensorRT can profit on GPUs of compute capability 8.0 and later (Orin; not Nano, TX2 or Xavier), in layers with some 256 channels or more on both sides, in an engine that is built with --sparsity=enable (Edgewright does not pass it); from Q/DQ networks it has been seen to choose dense kernels all the same.',
+      'TensorRT can profit on GPUs of compute capability 8.0 and later (Orin; not Nano, TX2 or Xavier), in layers with some 256 channels or more on both sides (engines are built with --sparsity=enable there); from Q/DQ networks it has been seen to choose dense kernels all the same.',
     source:
       'NVIDIA, "Accelerating Inference with Sparsity Using the NVIDIA Ampere Architecture and NVIDIA TensorRT"; NVIDIA/TensorRT issues 3849, 4065 (from 256 channels) and 4694 (Q/DQ on Jetson)',
   }

@@ -56,7 +56,10 @@ export const maskedMethod: Method = async (stage, context) => {
     graph = closeNetwork(graph, network, trained.values as NetworkValues)
     epochs.push(...trained.epochs.map((epoch) => ({ ...epoch, epoch: epochs.length + epoch.epoch })))
   }
-  const profit = profitOf(kind === '2:4' ? '2:4' : 'magnitude', context.board.target.name)
+  const { target, options: boardOptions } = context.board
+  const profit = profitOf(kind === '2:4' ? '2:4' : 'magnitude', target.name, {
+    computeCapability: boardOptions.accelerator?.computeCapability ?? undefined,
+  })
   if (!profit.profits)
     context.progress.warn({
       code: 'PRUNING_WITHOUT_PROFIT',

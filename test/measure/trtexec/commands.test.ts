@@ -27,6 +27,7 @@ describe('the command line of trtexec by version', () => {
     typing: { kind: 'weak', allow: ['int8', 'fp16'] },
     dla: null,
     workspaceMiB: 512,
+    sparseTensorCores: false,
   }
   for (const [major, minor, words] of [
     [8, 0, ['--buildOnly', '--workspace=512', '--int8', '--fp16']],
@@ -47,6 +48,24 @@ describe('the command line of trtexec by version', () => {
       const other = words.includes('--buildOnly' as never) ? '--skipInference' : '--buildOnly'
       assert.ok(!command.includes(other))
     })
+
+  test('weights in 2:4 are looked for where the GPU has sparse tensor cores, and nowhere are they made so', () => {
+    for (const minor of [0, 5] as const) {
+      assert.ok(!buildCommand(trtexec(8, minor), build).some((word) => word.startsWith('--sparsity')))
+      const orin = buildCommand(trtexec(8, minor), { ...build, sparseTensorCores: true })
+      assert.ok(orin.includes('--sparsity=enable'))
+    }
+    const deaf = trtexec(
+      10,
+      3,
+      ['onnx', 'saveEngine', 'skipInference', 'memPoolSize', 'int8', 'fp16'].map((name) => `--${name}`),
+    )
+    assert.ok(
+      !buildCommand(deaf, { ...build, sparseTensorCores: true }).some((word) =>
+        word.startsWith('--sparsity'),
+      ),
+    )
+  })
 
   test('10.12 is asked for strong typing, 11 has nothing else and knows no flag for it', () => {
     const strong = { ...build, typing: { kind: 'strong' } as const }
