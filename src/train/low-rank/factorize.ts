@@ -145,9 +145,9 @@ interface Middle {
 const weakest = 1e-4
 
 /**
- * y ≈ U Uᵀ (y − mean) + mean. What is between has mean 0 and variance 1 on the samples: the next factor learns from it
- * as from whitened inputs, and in integers each of its channels takes the same range. Without samples, or a bias to
- * shift with, both factors get the same norms.
+ * y ≈ U Uᵀ (y − mean) + mean. What is between has mean 0 on the samples where a bias can shift it, and each of its
+ * directions the root of its own deviation: half of the spread goes to either factor. The next factor then learns as from
+ * inputs around 0, and in integers neither the one scale of the channels between nor those of the weights is wide.
  */
 function middleOf(
   { layer, outputSpace }: Candidate,
@@ -156,19 +156,18 @@ function middleOf(
   moments: OutputMoments | null,
 ): Middle {
   const strongest = outputSpace.values.reduce((most, value) => Math.max(most, value), 0)
+  const least = strongest * weakest ** 2
   const scale = Float64Array.from(outputSpace.values.subarray(0, rank), (value) =>
-    strongest > 0 ? Math.max(value / strongest, weakest ** 2) ** (moments ? 0.5 : 0.25) : 1,
+    strongest > 0 ? Math.max(value, least) ** 0.25 : 1,
   )
-  // the whole of it: units are those of the layer's outputs
-  const unit = strongest > 0 ? strongest ** (moments ? 0.5 : 0.25) : 1
-  for (let r = 0; r < rank; r++) scale[r]! *= unit
   const up = basis(outputSpace, rank).map((value, i) => value * scale[i % rank]!)
   const down = (matrix: ArrayLike<number>) => {
     const made = projected(outputSpace, rank, matrix)
     const columns = made.length / rank
     return made.map((value, i) => value / scale[Math.floor(i / columns)]!)
   }
-  if (!moments || !layer.takesBias) return { down, shift: null, up, offset: bias }
+  if (!layer.takesBias || !moments?.mean.every(Number.isFinite))
+    return { down, shift: null, up, offset: bias }
   const { mean } = moments
   const shift = projected(
     outputSpace,

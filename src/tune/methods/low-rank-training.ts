@@ -28,7 +28,7 @@ export interface Attempt {
 
 /**
  * All weights at the learning rate; if that gains nothing on samples that nothing is learnt from, only the last factor of
- * each layer at ever smaller ones. What a last factor reads has mean 0 and variance 1 (`factorize`); what the first reads
+ * each layer at ever smaller ones. What a last factor reads has mean 0 (`factorize`); what the first reads
  * may be decibels around −30, where a step that helps one direction throws the sum over all inputs far off. The training
  * of factors that are nearly exact then loses what the decomposition had.
  */

@@ -61,7 +61,7 @@ for (const [name, { graph, ranks }] of Object.entries(layers))
     }
   })
 
-test('what stands between factors has mean 0 and variance 1 on the samples', async () => {
+test('what stands between factors has mean 0, and half of the spread of its directions, on the samples', async () => {
   const [layer] = factorLayers(gemm)
   const inputs = skewedInputs(gemm, 200)
   const moments = momentsOf(layer!, gemm, await outputsOf(gemm, inputs))
@@ -78,18 +78,25 @@ test('what stands between factors has mean 0 and variance 1 on the samples', asy
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length
     const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length
     assert.ok(Math.abs(mean) < 1e-3, `mean ${mean}`)
-    assert.ok(Math.abs(variance - 1) < 1e-3, `variance ${variance}`)
+    const wanted = Math.sqrt(candidate.outputSpace.values[channel]!)
+    assert.ok(Math.abs(variance / wanted - 1) < 1e-3, `variance ${variance} instead of ${wanted}`)
   }
 })
 
-test('outputs that are no numbers leave the choice to the weights', () => {
+test('outputs that are no numbers leave the choice to the weights', async () => {
   const [layer] = factorLayers(gemm)
   const covariance = new Float64Array(100).fill(Number.NaN)
-  const broken = { channels: 10, count: 3, mean: new Float64Array(10), covariance }
+  const broken = { channels: 10, count: 3, mean: new Float64Array(10).fill(Number.NaN), covariance }
   assert.deepEqual(
     candidateOf(layer!, broken).options.map(({ error }) => error),
     candidateOf(layer!, null).options.map(({ error }) => error),
   )
+  const candidate = candidateOf(layer!, broken)
+  const option = candidate.options.at(-1)!
+  const { name } = layer!.node
+  const made = factorize(gemm, new Map([[name, { candidate, option }]]), new Map([[name, broken]]))
+  const [output] = await outputsOf(made, skewedInputs(gemm, 1))
+  assert.ok(output!.every(Number.isFinite))
 })
 
 test('positions that count come from all columns and rows, also where sizes have a common divisor', () => {
