@@ -91,7 +91,7 @@ function trainingNote(
   }
   const what = kept.from === 'mean' ? 'the mean of the later epochs' : `epoch ${kept.from + 1}`
   const how = attempt.onlyLast
-    ? `trained gently, the last factor of each layer at ${attempt.learningRate}, because all at ${learningRate} gained nothing`
+    ? `trained gently, the last factor of each layer at ${attempt.learningRate.toPrecision(2)}, because all at ${learningRate} gained nothing`
     : `all weights at ${learningRate}`
   return `Kept: ${what}, loss ${kept.before.toPrecision(3)} → ${kept.after.toPrecision(3)}; ${how}.`
 }
