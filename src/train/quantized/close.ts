@@ -47,6 +47,7 @@ export function closeSimulation(simulation: Simulation, values: NetworkValues): 
       numerics,
       numerics.input === null ? 1 : scales.get(simulation.classes.of.get(numerics.input)!)!,
       weightLimits(simulation, numerics.node, values),
+      typeof simulation.weightScales.get(numerics.node)?.parameter === 'string',
     )
     layers.set(numerics.node, stored)
     const put = (value: Value, numbers: Float32Array) =>

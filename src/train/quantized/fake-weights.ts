@@ -75,20 +75,20 @@ export function fakeLayer(b: GraphBuilder, layer: FakeLayer): FakeOperands {
   return { weights: made, bias: straight }
 }
 
-/** What rounds to the largest integer: a scale may stay that much above its largest weight, which is stored as its end. */
+/** What rounds to the largest integer: a frozen scale stays while its largest weight is no lower, and is stored as its end. */
 export function leastOfLimit(limit: number): number {
   return limit - 0.499
 }
 
 function weightScale(
   b: GraphBuilder,
-  { numerics, weights, bias, inputScale, limitScale }: FakeLayer,
+  { numerics, weights, bias, inputScale, limitScale, learned }: FakeLayer,
 ): string {
   const shape = b.shape(weights)
   const axes = shape.map((_, axis) => axis).filter((axis) => axis !== numerics.axis)
   const largest = b.reduce('Max', b.unary('Abs', weights), axes, true)
   const zero = b.compare('Equal', largest, b.scalar(0))
-  const end = limitScale === null ? numerics.limit : leastOfLimit(numerics.limit)
+  const end = limitScale === null || learned ? numerics.limit : leastOfLimit(numerics.limit)
   const free = b.where(zero, b.scalar(1), b.div(largest, b.scalar(end)))
   const fits =
     bias !== null && numerics.biasFits32 ? biasFloor(b, bias, inputScale, shape, numerics.axis) : null

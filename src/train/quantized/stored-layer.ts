@@ -19,6 +19,7 @@ export interface StoredLayer {
 /**
  * What `fakeLayer` computes, in the same steps of float32.
  * @param limits largest scales of frozen or learned ones, or null
+ * @param learned the limits are learned
  */
 export function storedLayer(
   weights: Constant,
@@ -26,6 +27,7 @@ export function storedLayer(
   numerics: LayerNumerics,
   inputScale: number,
   limits: ArrayLike<number> | null,
+  learned = false,
 ): StoredLayer {
   const { axis, limit } = numerics
   const reals = float32Of(weights)
@@ -42,7 +44,9 @@ export function storedLayer(
   const floored = new Uint8Array(count)
   const scales = largest.map((magnitude, channel) => {
     const free =
-      magnitude === 0 ? 1 : Math.fround(magnitude / Math.fround(limits ? leastOfLimit(limit) : limit))
+      magnitude === 0
+        ? 1
+        : Math.fround(magnitude / Math.fround(limits && !learned ? leastOfLimit(limit) : limit))
     const least = Math.max(scaleFloor, biasFloor(offsets, numerics, inputScale, channel))
     const most = onScaleGrid(Math.max(free, least), numerics.scaleGrid)
     if (free < least) floored[channel] = 1

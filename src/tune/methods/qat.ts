@@ -145,7 +145,7 @@ function keptNote({ from, before, after }: Kept, { samples, progress }: TuneCont
 
 /** Some hundred steps of Adam take a weight one or two integers on: tenfold at 4 bits, whose steps are 18 times as wide. */
 function rateOf(weightBits: number): number {
-  return 3e-5 * 10 ** ((8 - weightBits) / 4)
+  return Number((3e-5 * 10 ** ((8 - weightBits) / 4)).toPrecision(2))
 }
 
 /** To the nearest, no more and no less than training computes. */
