@@ -118,7 +118,7 @@ export function candidateOf(
     if (cost < weights) options.push({ factors, weights: cost, macs, error })
   }
   const outputErrors = errorsOf(outputSpace)
-  for (let rank = 1; rank < Math.min(outputs, outputErrors.length); rank++) {
+  for (const rank of widthsBelow(Math.min(outputs, outputErrors.length), layer)) {
     const cost = rank * (inputs * taps + outputs)
     add({ method: 'output', rank }, cost, cost * positions, outputErrors[rank]!)
   }
@@ -142,7 +142,7 @@ export function candidateOf(
     const errors = errorsOf(spatialSpace)
     // rows as the layer makes them, columns as it reads them
     const between = batchOf(layer) * layer.extent!.made[0]! * layer.extent!.read[1]!
-    for (let rank = 1; rank < Math.min(size, errors.length); rank++) {
+    for (const rank of widthsBelow(Math.min(size, errors.length), layer)) {
       const [first, second] = [rank * size, rank * width * outputs]
       add({ method: 'spatial', rank }, first + second, first * between + second * positions, errors[rank]!)
     }
@@ -178,11 +178,21 @@ function outputGram(
   return { matrix: seen.map((value, i) => (1 - share) * value + factor * weights[i]!), seen }
 }
 
+/** Ranks of a matrix may be any; those of convolutions become channels, which kernels compute in vectors. */
+function widthsBelow(most: number, { kernel }: FactorLayer): number[] {
+  const all = Array.from({ length: Math.max(0, most - 1) }, (_, index) => index + 1)
+  return kernel.length === 0 ? all : all.filter(isWidth)
+}
+
+function isWidth(rank: number): boolean {
+  return rank < 8 || rank % 8 === 0
+}
+
 /** Not each of them: a layer would have thousands of pairs. */
 function ranks(most: number): number[] {
   const step = Math.max(1, Math.round(most / 16))
   const all: number[] = []
-  for (let rank = step; rank < most; rank += step) all.push(rank)
+  for (let rank = step; rank < most; rank += step) if (isWidth(rank)) all.push(rank)
   return all
 }
 

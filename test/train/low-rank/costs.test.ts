@@ -31,6 +31,21 @@ for (const [name, window] of Object.entries(windows))
     assert.deepEqual([...kinds].sort(), ['output', 'spatial', 'tucker'])
   })
 
+test('ranks of convolutions are widths that kernels compute whole; those of matrices may be any', () => {
+  const ranksOf = (graph: Graph) =>
+    candidateOf(sortLayers(graph).layers[0]!, null).options.flatMap(({ factors }) =>
+      factors.method === 'tucker' ? [factors.rank, factors.inputRank] : [factors.rank],
+    )
+  const made = ranksOf(convolution([48, 40, 3, 3], false))
+  assert.ok(
+    made.every((rank) => rank < 8 || rank % 8 === 0),
+    `${made}`,
+  )
+  assert.ok(made.includes(16) && made.includes(3))
+  const dense = networkOf([1, 48], (b, x, floats) => b.matMul(x, floats(48, 48)))
+  assert.ok(ranksOf(dense).includes(19))
+})
+
 test('layers that stay whole say why', () => {
   const grouped = convolution([8, 4, 3, 3], false, { group: 2 })
   assert.deepEqual(
