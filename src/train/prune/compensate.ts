@@ -46,7 +46,10 @@ export function compensated(
     if (!known || !groups || known.channels !== groups.length) continue
     const gone: number[] = []
     const stays: number[] = []
-    groups.forEach((group, channel) => (removed.has(group) ? gone : stays).push(channel))
+    groups.forEach((group, channel) => {
+      if (removed.has(group)) gone.push(channel)
+      else stays.push(channel)
+    })
     if (gone.length === 0 || stays.length === 0) continue
     const substitute = substituteFor(gone, stays, known, layer.takesBias)
     if (substitute) changed.set(layer.node, rewritten(layer, gone, stays, substitute, values))
