@@ -31,6 +31,8 @@ export interface TrainOptions {
   /** Of ONNX Runtime; 1 by default. */
   readonly threads?: number
   readonly masks?: ReadonlyMap<string, Float32Array>
+  /** What computes the steps; ONNX Runtime by default. */
+  readonly open?: typeof openSession
   /** To go on from. */
   readonly from?: TrainingState
   /** Called after every so many steps, and when the training is interrupted. */
@@ -58,8 +60,8 @@ export async function train(
   options: TrainOptions,
   progress: Progress,
 ): Promise<Trained> {
-  const { from, epochs, checkpoint, threads = 1 } = options
-  const session = await openSession(program, {
+  const { from, epochs, checkpoint, threads = 1, open = openSession } = options
+  const session = await open(program, {
     threads,
     ...(from && { state: from.tensors }),
     ...(options.masks && { masks: options.masks }),

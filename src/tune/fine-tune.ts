@@ -9,6 +9,8 @@ import { GraphBuilder } from '../train/builder.ts'
 import { closeNetwork } from '../train/close-network.ts'
 import { readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts'
 import { datasetBatches } from '../train/dataset-batches.ts'
+import { type EngineName, loadTfjs } from '../train/engines/load-tfjs.ts'
+import { openTfjsSession } from '../train/engines/tfjs.ts'
 import { crossEntropy, distillLogits, logitsOf, type Loss, matchValue, weighted } from '../train/losses.ts'
 import { initialValues, type Network, type NetworkValues } from '../train/network.ts'
 import { openNetwork } from '../train/open-network.ts'
@@ -16,7 +18,7 @@ import { adam, sgd } from '../train/optimizers.ts'
 import { buildProgram } from '../train/program.ts'
 import { maskable, type Masks, zeroMasks } from '../train/prune/masks.ts'
 import { parseSchedule } from '../train/schedules.ts'
-import { type EpochReport, train, type TrainingState } from '../train/train.ts'
+import { type EpochReport, train, type TrainingState, type TrainOptions } from '../train/train.ts'
 import type { TuneContext } from './context.ts'
 import { type BestEpoch, type Kept, openBestEpoch } from './best-epoch.ts'
 import type { HeldOut } from './held-out.ts'
@@ -62,6 +64,7 @@ export function resolveTraining(context: TuneContext, defaults: TrainingDefaults
     temperature: training.temperature ?? defaults.temperature,
     layers: training.layers ?? [],
     threads: training.threads ?? 2,
+    engine: training.engine ?? 'onnxruntime',
     seed: recipe.seed,
   }
 }
@@ -100,6 +103,7 @@ export async function trainNetwork(
       ? {}
       : { augment: parseAugment(options.augment, dataset.preprocessing.layout, dataset.preprocessing) }),
   })
+  const open = await engineOf(options.engine)
   const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   const path = join(context.folder, `${name}.checkpoint`)
   const digest = await digestOf(network, options, context)
@@ -120,6 +124,7 @@ export async function trainNetwork(
         schedule: parseSchedule(options.schedule),
         threads: options.threads,
         masks,
+        ...(open && { open }),
         ...resume,
         ...(best && { onEpoch: ({ epoch }, values) => best.seen(epoch, values) }),
         checkpoint: {
@@ -134,6 +139,13 @@ export async function trainNetwork(
   } finally {
     await teacher?.close()
   }
+}
+
+/** Null for ONNX Runtime, which comes with Edgewright. */
+async function engineOf(engine: EngineName): Promise<TrainOptions['open'] | null> {
+  if (engine === 'onnxruntime') return null
+  const tf = await loadTfjs(engine, process.cwd())
+  return (program, options) => openTfjsSession(tf, program, options)
 }
 
 function openBest(

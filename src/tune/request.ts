@@ -2,6 +2,7 @@ import type { Recipe } from '../compile/recipe.ts'
 import type { ConnectionOptions } from '../run/open-device.ts'
 import type { Model } from '../graph/types.ts'
 import type { Dataset } from '../data/types.ts'
+import type { EngineName } from '../train/engines/load-tfjs.ts'
 
 /** Ways to change a network by training, in the order in which they make sense. */
 export const methodNames = ['train', 'prune', 'low-rank', 'distill', 'qat'] as const
@@ -34,6 +35,8 @@ export interface TrainingChoices {
   /** Statistics of each batch, the running ones, or, for a network without batch norm, some for the training only. */
   readonly batchNorm?: 'train' | 'frozen' | 'insert' | undefined
   readonly threads?: number | undefined
+  /** What computes the steps; those of TensorFlow.js are the user's own package. */
+  readonly engine?: EngineName | undefined
 }
 
 export interface PruneChoices {

@@ -1,4 +1,5 @@
 import { EdgewrightError } from '../../error.ts'
+import type { EngineName } from '../../train/engines/load-tfjs.ts'
 import type { BatchNormChoice } from '../../tune/batch-norm.ts'
 import type { MethodName, TrainingChoices, TuneBudget } from '../../tune/request.ts'
 import { recipeOf, shapesOf } from '../arguments.ts'
@@ -66,6 +67,11 @@ export const tune: Command = {
         'Statistics of batch norm; insert: some while it trains, where a network has none (default of prune)',
     },
     threads: { type: 'number', describe: 'Of the training on this computer (default 2)' },
+    engine: {
+      type: 'string',
+      choices: ['onnxruntime', 'tfjs', 'tfjs-node'],
+      describe: 'What computes the steps: ONNX Runtime (default), or the TensorFlow.js of your project',
+    },
     importance: {
       type: 'string',
       choices: ['taylor', 'weights', 'random'],
@@ -161,6 +167,7 @@ function trainingOf(args: Arguments): TrainingChoices {
     layers: texts(args, 'match'),
     batchNorm: text(args, 'batch-norm') as BatchNormChoice | undefined,
     threads: count(args, 'threads'),
+    engine: text(args, 'engine') as EngineName | undefined,
   }
 }
 

@@ -1,0 +1,38 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { EdgewrightError } from '../../error.ts'
+import type { Tf } from './tfjs-operators.ts'
+
+/** What computes the steps of a training. */
+export const engineNames = ['onnxruntime', 'tfjs', 'tfjs-node'] as const
+export type EngineName = (typeof engineNames)[number]
+
+const packages = { tfjs: '@tensorflow/tfjs', 'tfjs-node': '@tensorflow/tfjs-node' } as const
+
+/**
+ * The user's own TensorFlow.js: of the project in a folder, or of one above it.
+ *
+ * @throws CONFIG_INVALID where it is not installed, or does not load
+ */
+export async function loadTfjs(engine: keyof typeof packages, folder: string): Promise<Tf> {
+  const name = packages[engine]
+  const missing = (saw: string) =>
+    new EdgewrightError('CONFIG_INVALID', `The training engine ${engine} is not there.`, {
+      where: '--engine',
+      saw,
+      hint: `npm install ${name} in your project, or train with --engine onnxruntime, which is as exact.`,
+    })
+  let path: string
+  try {
+    path = createRequire(join(folder, 'package.json')).resolve(name)
+  } catch {
+    throw missing(`no ${name} in ${folder} and above`)
+  }
+  try {
+    const loaded = (await import(pathToFileURL(path).href)) as Tf & { readonly default?: Tf }
+    return typeof loaded.tidy === 'function' ? loaded : loaded.default!
+  } catch (cause) {
+    throw missing(`${path}: ${cause instanceof Error ? cause.message.split('\n')[0] : String(cause)}`)
+  }
+}
