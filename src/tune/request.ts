@@ -2,7 +2,7 @@ import type { Recipe } from '../compile/recipe.ts'
 import type { ConnectionOptions } from '../run/open-device.ts'
 import type { Model } from '../graph/types.ts'
 import type { Dataset } from '../data/types.ts'
-import type { EngineName } from '../train/engines/load-tfjs.ts'
+import type { EngineName } from '../train/engines/names.ts'
 
 /** Ways to change a network by training, in the order in which they make sense. */
 export const methodNames = ['train', 'prune', 'low-rank', 'distill', 'qat'] as const

@@ -1,5 +1,5 @@
 import { EdgewrightError } from '../../error.ts'
-import type { EngineName } from '../../train/engines/load-tfjs.ts'
+import { type EngineName, engineNames } from '../../train/engines/names.ts'
 import type { BatchNormChoice } from '../../tune/batch-norm.ts'
 import type { MethodName, TrainingChoices, TuneBudget } from '../../tune/request.ts'
 import { recipeOf, shapesOf } from '../arguments.ts'
@@ -69,7 +69,7 @@ export const tune: Command = {
     threads: { type: 'number', describe: 'Of the training on this computer (default 2)' },
     engine: {
       type: 'string',
-      choices: ['onnxruntime', 'tfjs', 'tfjs-node'],
+      choices: engineNames,
       describe: 'What computes the steps: ONNX Runtime (default), or the TensorFlow.js of your project',
     },
     importance: {

@@ -4,10 +4,6 @@ import { pathToFileURL } from 'node:url'
 import { EdgewrightError } from '../../error.ts'
 import type { Tf } from './tfjs-operators.ts'
 
-/** What computes the steps of a training. */
-export const engineNames = ['onnxruntime', 'tfjs', 'tfjs-node'] as const
-export type EngineName = (typeof engineNames)[number]
-
 const packages = { tfjs: '@tensorflow/tfjs', 'tfjs-node': '@tensorflow/tfjs-node' } as const
 
 /**
