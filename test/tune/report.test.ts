@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -7,11 +7,17 @@ import { pathToFileURL } from 'node:url'
 import { type Browser, chromium } from 'playwright-core'
 import { amountAxis, spanAxis } from '../../src/tune/report/axis.ts'
 import { formatCount, sentencesOf } from '../../src/tune/report/cells.ts'
-import { tuneReportSchema } from '../../src/tune/report/document.ts'
+import { tuneReportJsonSchema, tuneReportSchema } from '../../src/tune/report/document.ts'
 import { renderTuneMarkdown } from '../../src/tune/report/markdown.ts'
 import { renderTunePage } from '../../src/tune/report/page.ts'
 import { renderTuneTable } from '../../src/tune/report/table.ts'
+import { repositoryRoot } from '../fixtures.ts'
 import { emulatedReport, sampleReport } from './sample-report.ts'
+
+test('docs/tune.schema.json is what the schema says today', () => {
+  const published = readFileSync(join(repositoryRoot, 'docs', 'tune.schema.json'), 'utf8')
+  assert.equal(published, tuneReportJsonSchema(), 'run npm run docs:schema')
+})
 
 const executable = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
   existsSync(path),

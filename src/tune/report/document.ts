@@ -72,6 +72,12 @@ export const tuneReportSchema = z
   })
   .describe('What each step of a tuning did to a network.')
 
+/** The published JSON Schema. Unknown keys are let through: later versions only add. */
+export function tuneReportJsonSchema(): string {
+  const schema = z.toJSONSchema(tuneReportSchema, { io: 'input', target: 'draft-2020-12' })
+  return `${JSON.stringify({ title: 'Edgewright tuning', ...schema }, null, 2)}\n`
+}
+
 /** The document of `edgewright tune`. */
 export type TuneReport = z.infer<typeof tuneReportSchema>
 export type TuneStep = z.infer<typeof stepSchema>
