@@ -14,6 +14,7 @@ import { openEvaluator } from '../execute/open.ts'
 import type { Model } from '../graph/types.ts'
 import type { Progress, Warning } from '../progress.ts'
 import { parseAugment } from '../train/augment.ts'
+import { loadTfjs } from '../train/engines/load-tfjs.ts'
 import { sampleCache } from '../train/sample-cache.ts'
 import { parseSchedule } from '../train/schedules.ts'
 import type { TuneContext } from './context.ts'
@@ -35,6 +36,8 @@ export async function openTuning(
   // what is mistaken shows at once, not after the compile
   parseSchedule(request.training?.schedule ?? 'constant')
   parseAugment(request.training?.augment ?? 'none', null)
+  const { engine = 'onnxruntime' } = request.training ?? {}
+  if (engine !== 'onnxruntime') await loadTfjs(engine, process.cwd())
   const board = chooseBoard(
     { profile: request.profile ?? 'this-computer', target: request.target, recipe: request.recipe },
     progress,

@@ -3,7 +3,8 @@ import { EdgewrightError } from '../../error.ts'
 import { decodeNode } from '../../formats/onnx/proto.ts'
 import { Attributes } from '../../formats/onnx/read-attributes.ts'
 import type { Op, OpKind, OpOf } from '../../graph/ops.ts'
-import type { Node, TensorType } from '../../graph/types.ts'
+import type { Graph, Node, TensorType } from '../../graph/types.ts'
+import type { DType } from '../../tensor.ts'
 import { convolve, convolveTransposed, metBy, padded, tapsOf } from './tfjs-windows.ts'
 
 export type Tf = typeof TensorFlow
@@ -26,17 +27,47 @@ export function computeOperator(call: Call): Tensor[] {
   return Array.isArray(made) ? made : [made]
 }
 
-/** @throws OPERATOR_UNSUPPORTED naming the first node that TensorFlow.js is not asked for */
-export function requireOperators(nodes: readonly Node[]): void {
-  for (const node of nodes) {
-    const { op } = node
-    if (ruleOf(node) && !(op.kind === 'Pad' && op.mode !== 'constant' && op.mode !== 'reflect')) continue
+/** @throws OPERATOR_UNSUPPORTED naming the first node that TensorFlow.js would not compute, or not alike */
+export function requireOperators(graph: Graph): void {
+  for (const node of graph.nodes) {
+    const saw = refusal(node, graph)
+    if (saw === null) continue
     throw new EdgewrightError('OPERATOR_UNSUPPORTED', 'The training engine cannot compute this operator.', {
       where: node.source?.name || node.name,
-      saw: op.kind === 'Opaque' ? op.opType : op.kind,
+      saw,
       hint: 'Train with --engine onnxruntime.',
     })
   }
+}
+
+/** What of a node cannot be done; null where all can. */
+function refusal(node: Node, graph: Graph): string | null {
+  const { op } = node
+  const name = op.kind === 'Opaque' ? op.opType : op.kind
+  if (!ruleOf(node)) return name
+  const types = [...node.inputs, ...node.outputs].flatMap((value) =>
+    value === null ? [] : [graph.values.get(value)!.type],
+  )
+  const narrow = name === 'QuantizeLinear' || name === 'DequantizeLinear'
+  const other = types.find(({ dtype }) => !(exactTypes.has(dtype) || (narrow && bytes.has(dtype))))
+  if (other) return `${name} of ${other.dtype}`
+  if (op.kind === 'Pad' && op.mode !== 'constant' && op.mode !== 'reflect') return `${name}, ${op.mode}`
+  if (op.kind === 'ArgMax' && op.selectLastIndex) return `${name} of the last of equal ones`
+  if ((op.kind === 'Conv' || op.kind === 'ConvTranspose') && op.strides.length > 2)
+    return `${name} in three dimensions`
+  return op.kind === 'Opaque' ? stockRefusal(name, attributesOf(node)) : null
+}
+
+/** Numbers that TensorFlow.js has; it knows one kind of integer, of 32 bits, which indices and labels fit. */
+const exactTypes: ReadonlySet<DType> = new Set(['float32', 'bool', 'int32', 'int64'])
+const bytes: ReadonlySet<DType> = new Set(['int8', 'uint8'])
+
+/** Gradients use these operators in one form each; a network may hold others. */
+function stockRefusal(name: string, attributes: Attributes): string | null {
+  if (name === 'ScatterElements' && attributes.string('reduction', 'none') !== 'add')
+    return `${name} that adds nothing up`
+  const odd = attributes.string('auto_pad', 'NOTSET') !== 'NOTSET' || attributes.int('storage_order', 0) !== 0
+  return name === 'MaxPool' && odd ? `${name} with auto_pad or storage_order` : null
 }
 
 function ruleOf({ op }: Node): Rule<never> | undefined {

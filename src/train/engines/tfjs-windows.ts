@@ -62,7 +62,8 @@ export function convolve(tf: Tf, x: Tensor, w: Tensor, op: Convolution): Tensor 
   if (x.rank === 3) {
     const flat = {
       group: op.group,
-      strides: [1, ...op.strides],
+      // the one row is met once whatever its stride; some backends want both alike
+      strides: [op.strides[0]!, ...op.strides],
       dilations: [1, ...op.dilations],
       padsBegin: [0, ...op.padsBegin],
       padsEnd: [0, ...op.padsEnd],

@@ -20,7 +20,7 @@ export async function openTfjsSession(
   options: SessionOptions = {},
 ): Promise<TrainingSession> {
   const { graph } = program
-  requireOperators(graph.nodes)
+  requireOperators(graph)
   await tf.ready()
   const constants = new Map(
     [...graph.values.values()].flatMap(({ name, constant }) =>

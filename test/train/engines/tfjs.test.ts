@@ -12,6 +12,7 @@ import { runPasses } from '../../../src/passes/index.ts'
 import { elementCount, type Tensor } from '../../../src/tensor.ts'
 import { loadTfjs } from '../../../src/train/engines/load-tfjs.ts'
 import { openTfjsSession } from '../../../src/train/engines/tfjs.ts'
+import { requireOperators } from '../../../src/train/engines/tfjs-operators.ts'
 import { matchValue, teacherInput } from '../../../src/train/losses.ts'
 import type { Network } from '../../../src/train/network.ts'
 import { openNetwork } from '../../../src/train/open-network.ts'
@@ -218,6 +219,33 @@ test('what it cannot compute is refused by name before the first step', async ()
       error.saw === 'Resize' &&
       /--engine onnxruntime/.test(error.hint ?? ''),
   )
+})
+
+test('numbers that TensorFlow.js has not are refused, not rounded to integers', async () => {
+  const g = new SmallGraph('doubles')
+  const made = g.conv(g.input('x', 1, 2, 4, 4), 2)
+  const wide = { dtype: 'float64', shape: [1, 2, 4, 4], quantization: null } as const
+  g.editor.addNode({
+    name: 'widen',
+    op: { kind: 'Cast' },
+    inputs: [made],
+    outputs: [{ name: 'wide', type: wide }],
+  })
+  const narrow = { dtype: 'float32', shape: [1, 2, 4, 4], quantization: null } as const
+  g.editor.addNode({
+    name: 'back',
+    op: { kind: 'Cast' },
+    inputs: ['wide'],
+    outputs: [{ name: 'y', type: narrow }],
+  })
+  assert.throws(
+    () => requireOperators(g.finish('y')),
+    (error: unknown) => error instanceof EdgewrightError && error.saw === 'Cast of float64',
+  )
+})
+
+test('an engine that there is not is refused by name', async () => {
+  await assert.rejects(loadTfjs('torch' as 'tfjs', repositoryRoot), { code: 'CONFIG_INVALID', saw: 'torch' })
 })
 
 test('the engine is the user’s own; where it is missing one sentence says what to install', async (t) => {
