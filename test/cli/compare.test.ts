@@ -102,13 +102,18 @@ describe('compare on this computer', { skip: process.platform !== 'linux' && 'ne
 
   test('a baseline is written, compared with, named as weaker, and refused where threads differ', async () => {
     const file = join(folder, 'baseline.json')
-    const written = await compared([few, '--write-baseline', file])
-    assert.equal(written.code, 0, written.stderr)
+    const attempt = async () => {
+      const written = await compared([few, '--write-baseline', file])
+      assert.equal(written.code, 0, written.stderr)
+      return compared([many, '--baseline', file, '--fail-if', 'latency.p50 > +50%'])
+    }
+    let result = await attempt()
+    // what else runs here may leave it open, and is told so: then it is measured again
+    for (let again = 0; result.code === 11 && again < 3; again++) result = await attempt()
+    const { code, json } = result
+    assert.equal(code, 10)
     const baseline: Baseline = baselineSchema.parse(JSON.parse(readFileSync(file, 'utf8')))
     assert.equal(baseline.blocks.p50.length, 8)
-
-    const { code, json } = await compared([many, '--baseline', file, '--fail-if', 'latency.p50 > +50%'])
-    assert.equal(code, 10)
     const comparison = json as Comparison
     assert.equal(comparison.baseline!.path, file)
     assert.deepEqual(comparison.baseline!.differences, [])
