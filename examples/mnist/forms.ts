@@ -48,8 +48,6 @@ export async function smallerForms(
     ...common,
     method: 'prune',
     budget: { macs: 0.5 },
-    // odd numbers of channels leave the vectors of most kernels half empty
-    prune: { multiple: 8 },
     training: { ...lessons, epochs: 4 },
     out: `${shared.out}/prune`,
   })

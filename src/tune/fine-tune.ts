@@ -105,7 +105,6 @@ export async function trainNetwork(
       : { augment: parseAugment(options.augment, dataset.preprocessing.layout, dataset.preprocessing) }),
   })
   const open = await engineOf(options.engine)
-  const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   const path = join(context.folder, `${name}.checkpoint`)
   const digest = await digestOf(network, options, context)
   const resume = await resumed(path, digest, program.state, context)
@@ -115,6 +114,7 @@ export async function trainNetwork(
   if (best && from && from.step > 0 && from.step % batches.steps === 0)
     await best.seen(from.step / batches.steps - 1, from.tensors)
   progress.stage(name, `${indices.length} samples, ${options.epochs} epochs of ${batches.steps} steps`)
+  const teacher = await openLessons(lessons, network.batchSize, options.threads, context)
   try {
     const trained = await train(
       program,
@@ -288,7 +288,10 @@ async function digestOf(
 ): Promise<string> {
   const initial = network.parameters.map(({ name, initial }) => [name, sha256(bytesOf(initial))])
   const data = await training.dataset.fingerprint(training.indices)
-  return sha256(JSON.stringify([initial, options, data, (teacher ?? original.source).sha256]))
+  const labels = training.indices.map((index) => training.dataset.labels?.[index] ?? null)
+  return sha256(
+    JSON.stringify([initial, options, data, labels, original.source.sha256, teacher?.sha256 ?? null]),
+  )
 }
 
 /** `trainNetwork` on a float graph as it was read. */

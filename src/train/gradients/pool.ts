@@ -33,12 +33,14 @@ function maxGradient(op: OpOf<'MaxPool'>, { b, inputs, outputs, gradients }: Bac
   })
   const size = b.shape(x)
   const plain = [...padsBegin, ...padsEnd].every((pad) => pad === 0) && dilations.every((by) => by === 1)
-  if (plain && kernel.every((extent, i) => extent <= strides[i]!))
+  // rounded up, the last window reaches over the end, which MaxUnpool refuses
+  const inside = made.slice(2).every((count, i) => (count - 1) * strides[i]! + kernel[i]! <= size[i + 2]!)
+  if (plain && inside && kernel.every((extent, i) => extent <= strides[i]!))
     return b.stock('MaxUnpool', [dy, indices!, b.integers(size)], [{ shape: size }], {
       kernel_shape: { ints: kernel },
       strides: { ints: strides },
     })[0]!
-  // windows overlap: an element may be the largest of several
+  // windows may overlap: an element may be the largest of several
   const total = size.reduce((product, extent) => product * extent, 1)
   const count = made.reduce((product, extent) => product * extent, 1)
   const [sums] = b.stock(

@@ -23,6 +23,7 @@ const windows = {
   'padded on one side': window([3, 3], [2, 2], [0, 0], [1, 1]),
   'with gaps': window([2, 2], [3, 3]),
   'rounded up': window([3, 3], [2, 2], [0, 0], [0, 0], true),
+  'side by side, rounded up': window([2, 2], [2, 2], [0, 0], [0, 0], true),
   'rounded up and padded': window([3, 3], [2, 2], [1, 1], [1, 1], true),
   'longer than high': window([1, 3], [1, 2]),
   'one picture': window([7, 6], [7, 6]),
